@@ -108,14 +108,7 @@ class Written(Strict):
 
 
 Access = Annotated[
-    StacFolder
-    | StacApi
-    | SceneFiles
-    | EarthEngine
-    | RasterFile
-    | VectorFile
-    | TableFile
-    | Written,
+    StacFolder | StacApi | SceneFiles | EarthEngine | RasterFile | VectorFile | TableFile | Written,
     Field(discriminator="type"),
 ]
 

@@ -19,7 +19,12 @@ class EcoError(Exception):
     exit_code = 1
 
     def __init__(
-        self, what: str, *, where: str | None = None, rule: str | None = None, fix: str | None = None
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        rule: str | None = None,
+        fix: str | None = None,
     ) -> None:
         self.what, self.where, self.rule, self.fix = what, where, rule, fix
         super().__init__(str(self))

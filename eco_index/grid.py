@@ -167,7 +167,7 @@ class Grid:
         )
 
     def tile_transform(self, tile: Tile) -> Affine:
-        return self.transform * Affine.translation(tile.x0, tile.y0)
+        return self.transform @ Affine.translation(tile.x0, tile.y0)
 
     def tile_bounds(self, tile: Tile) -> tuple[float, float, float, float]:
         """xmin, ymin, xmax, ymax of a tile in the grid's CRS."""

@@ -115,7 +115,9 @@ PRODUCTS: dict[str, Product] = {
             "uint16",
             None,
             "1",
-            Text(zh="观测次数（含云雪）", en="number of observations, cloudy and snowy ones included"),
+            Text(
+                zh="观测次数（含云雪）", en="number of observations, cloudy and snowy ones included"
+            ),
             (0, 65535),
             cell_methods="time: sum",
             quality="",
@@ -126,7 +128,9 @@ PRODUCTS: dict[str, Product] = {
             "int16",
             -32768,
             "1",
-            Text(zh="生长季月最大NDVI均值", en="mean of monthly maximum NDVI in the growing season"),
+            Text(
+                zh="生长季月最大NDVI均值", en="mean of monthly maximum NDVI in the growing season"
+            ),
             (-1.0, 1.0),
             scale=1e-4,
             cell_methods="time: maximum within months time: mean over months",

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,9 +32,6 @@ class Text(Strict):
         return self.zh if language == "zh" else self.en
 
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
 class _Loader(yaml.SafeLoader):
     """Safe loader that refuses duplicate keys."""
 
@@ -42,7 +39,7 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
         if key in seen:
             raise yaml.MarkedYAMLError(
@@ -125,7 +122,7 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str] |
     return names or None
 
 
-def validate(
+def validate[ModelT: BaseModel](
     data: Any, model: type[ModelT], path: Path, node: yaml.Node | None = None
 ) -> ModelT:
     """Check `data` against `model`.
@@ -168,7 +165,7 @@ def validate(
         ) from None
 
 
-def load(path: Path | str, model: type[ModelT]) -> ModelT:
+def load[ModelT: BaseModel](path: Path | str, model: type[ModelT]) -> ModelT:
     """Read and check a YAML file."""
     path = Path(path)
     data, node = read_yaml(path)
