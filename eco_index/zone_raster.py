@@ -1,0 +1,127 @@
+"""Zones on the grid: the zone-id raster of a tile, by the pixel-centre rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from numba import njit
+
+from eco_index.grid import Grid, Tile
+
+if TYPE_CHECKING:
+    from eco_index.zones import ZoneLayer
+
+#: Version of the pixel rule; part of every assessment's digest.
+ZONES_VERSION = 1
+
+
+def zone_ids(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> np.ndarray:
+    """Return which zone each pixel of a tile belongs to.
+
+    A pixel belongs to the zone that holds its centre; a centre on a shared border goes to exactly
+    one side. Crossings of the border with each pixel row are computed in whole-grid pixel
+    coordinates, so that no value depends on the tile (GDAL's rasterizer works in the window's own
+    coordinates and can round border pixels differently).
+
+    Parameters
+    ----------
+    layer : ZoneLayer
+        Zones in the grid's CRS.
+    grid : Grid
+        The region's grid.
+    tile : Tile
+        Window of it.
+    sheet : int
+        Which sheet of overlapping zones to draw; 0 holds all zones of a partition.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, shape `tile.shape`; 0 for no zone, k for zone number k - 1 of the layer.
+    """
+    key = (grid.bounds, grid.resolution)
+    if key not in layer._edges:
+        layer._edges[key] = _edge_table(layer, grid)
+    edges, starts, extent = layer._edges[key]
+    near = (
+        (layer.sheets == sheet)
+        & (extent[:, 0] < tile.y1)
+        & (extent[:, 1] > tile.y0)
+        & (extent[:, 2] < tile.x1)
+        & (extent[:, 3] > tile.x0)
+    )
+    out = np.zeros(tile.shape, dtype=np.int32)
+    _burn(edges, starts, np.flatnonzero(near), tile.y0, tile.x0, out)
+    return out
+
+
+def _edge_table(layer: ZoneLayer, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return edges (x_top, y_top, x_bottom, y_bottom in pixels), their starts, zone extents."""
+    shapes = np.asarray(layer.gdf.geometry.array, dtype=object)
+    parts, part_zone = shapely.get_parts(shapes, return_index=True)
+    rings, ring_part = shapely.get_rings(parts, return_index=True)
+    points, point_ring = shapely.get_coordinates(rings, return_index=True)
+    pixel = np.column_stack(
+        [
+            (points[:, 0] - grid.bounds[0]) / grid.resolution,
+            (grid.bounds[3] - points[:, 1]) / grid.resolution,
+        ]
+    )
+    a, b = pixel[:-1], pixel[1:]
+    real = (point_ring[:-1] == point_ring[1:]) & (a[:, 1] != b[:, 1])
+    zone = part_zone[ring_part[point_ring[:-1]]][real]
+    a, b = a[real], b[real]
+    # The same direction for both neighbours of a border: they compute bit-equal crossings.
+    down = (a[:, 1] < b[:, 1])[:, None]
+    edges = np.ascontiguousarray(np.hstack([np.where(down, a, b), np.where(down, b, a)]))
+    order = np.argsort(zone, kind="stable")
+    starts = np.searchsorted(zone[order], np.arange(len(shapes) + 1)).astype(np.int64)
+    box = shapely.bounds(shapes)
+    extent = np.column_stack(
+        [
+            (grid.bounds[3] - box[:, 3]) / grid.resolution,
+            (grid.bounds[3] - box[:, 1]) / grid.resolution,
+            (box[:, 0] - grid.bounds[0]) / grid.resolution,
+            (box[:, 2] - grid.bounds[0]) / grid.resolution,
+        ]
+    )
+    return edges[order], starts, extent
+
+
+@njit(cache=True, nogil=True)
+def _burn(  # type: ignore[no-untyped-def]
+    edges, starts, zones, row0, col0, out
+):
+    """Fill pixels whose centre lies inside a zone (even-odd rule), rows and columns half-open."""
+    height, width = out.shape
+    for zone in zones:
+        begin = np.zeros(height + 1, dtype=np.int64)
+        for e in range(starts[zone], starts[zone + 1]):
+            top = max(int(np.ceil(edges[e, 1] - 0.5)), row0)
+            bottom = min(int(np.ceil(edges[e, 3] - 0.5)), row0 + height)
+            for row in range(top, bottom):
+                begin[row - row0 + 1] += 1
+        for row in range(height):
+            begin[row + 1] += begin[row]
+        crossing = np.empty(begin[height], dtype=np.float64)
+        free = begin[:height].copy()
+        for e in range(starts[zone], starts[zone + 1]):
+            x_top, y_top = edges[e, 0], edges[e, 1]
+            x_bottom, y_bottom = edges[e, 2], edges[e, 3]
+            top = max(int(np.ceil(y_top - 0.5)), row0)
+            bottom = min(int(np.ceil(y_bottom - 0.5)), row0 + height)
+            for row in range(top, bottom):
+                share = (row + 0.5 - y_top) / (y_bottom - y_top)
+                at = free[row - row0]
+                crossing[at] = x_top + share * (x_bottom - x_top)
+                free[row - row0] = at + 1
+        for row in range(height):
+            line = np.sort(crossing[begin[row] : begin[row + 1]])
+            for k in range(0, line.size - 1, 2):
+                left = max(int(np.ceil(line[k] - 0.5)), col0)
+                right = min(int(np.ceil(line[k + 1] - 0.5)), col0 + width)
+                for col in range(left, right):
+                    if out[row, col - col0] == 0:
+                        out[row, col - col0] = zone + 1

@@ -1,0 +1,328 @@
+"""Zone layers: reading and checking polygons (drawing them on the grid: zone_raster)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from pyproj.exceptions import ProjError
+
+from eco_index.catalog import VectorFile
+from eco_index.config import LayerConfig, Region
+from eco_index.errors import InputError, UsageError
+from eco_index.grid import polygon_area_m2
+from eco_index.vectors import read_vector
+from eco_index.yamlio import Text
+from eco_index.zone_raster import zone_ids
+
+__all__ = ["ZoneLayer", "layer_path", "load_layer", "zone_ids"]
+
+
+@dataclass(frozen=True)
+class ZoneLayer:
+    """Zones of a layer, checked, in the CRS of the region's grid.
+
+    Attributes
+    ----------
+    id : str
+    title : Text
+    gdf : geopandas.GeoDataFrame
+        All columns of the file; geometries are valid polygons in the grid's CRS.
+    ids : tuple of str
+    names : tuple of Text
+    attributes : tuple of dict
+        Per zone: the attribute columns named in the region file, as text ("" where empty).
+    area_km2 : numpy.ndarray
+        Equal-area size of each polygon, shape (n,).
+    inside_km2 : numpy.ndarray
+        The part of it that lies within the grid's bounds, shape (n,).
+    outside : tuple of str
+        Names of zones of the file that lie wholly outside the grid; they are not in the layer.
+    sheets : numpy.ndarray
+        Zones of one sheet do not overlap; shape (n,), all 0 where zones are a partition.
+    partition : bool
+    """
+
+    id: str
+    title: Text
+    gdf: gpd.GeoDataFrame
+    ids: tuple[str, ...]
+    names: tuple[Text, ...]
+    attributes: tuple[dict[str, str], ...]
+    area_km2: np.ndarray
+    inside_km2: np.ndarray
+    outside: tuple[str, ...]
+    sheets: np.ndarray
+    partition: bool
+    _edges: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_sheets(self) -> int:
+        """Number of rasters needed to draw all zones; 1 where zones do not overlap."""
+        return int(self.sheets.max()) + 1
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """xmin, ymin, xmax, ymax of all zones in the grid's CRS (m)."""
+        xmin, ymin, xmax, ymax = self.gdf.total_bounds
+        return float(xmin), float(ymin), float(xmax), float(ymax)
+
+    def select(self, accepted: Mapping[str, Sequence[str]]) -> ZoneLayer:
+        """Return the zones whose attribute columns hold one of the accepted values.
+
+        Raises
+        ------
+        InputError
+            An unknown column, or no zone fits.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for column, values in accepted.items():
+            if column not in self.gdf.columns:
+                raise InputError(
+                    f"zones cannot be filtered by '{column}': the layer has no such column",
+                    where=f"layer '{self.id}'",
+                    rule=f"columns: {', '.join(_columns(self.gdf))}",
+                    fix="correct 'filter' in the programme file",
+                )
+            found = [_as_text(v) for v in self.gdf[column]]
+            keep &= np.isin(found, list(values))
+            if not keep.any():
+                raise InputError(
+                    f"no zone has {column} = {' or '.join(values)}",
+                    where=f"layer '{self.id}'",
+                    rule=f"values that occur: {', '.join(sorted(set(found)))}",
+                    fix="correct 'filter' in the programme file, or take the programme out of "
+                    "the region file",
+                )
+        at = np.flatnonzero(keep)
+        return replace(
+            self,
+            gdf=self.gdf.iloc[at].reset_index(drop=True),
+            ids=tuple(self.ids[i] for i in at),
+            names=tuple(self.names[i] for i in at),
+            attributes=tuple(self.attributes[i] for i in at),
+            area_km2=self.area_km2[at],
+            inside_km2=self.inside_km2[at],
+            sheets=self.sheets[at],
+            _edges={},
+        )
+
+
+def layer_path(region: Region, layer_id: str, year: int | None = None) -> Path:
+    """Return the file of a zone layer."""
+    config = _config(region, layer_id)
+    return region.catalog.path_of(config.dataset, f"layer '{layer_id}'", year)
+
+
+def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLayer:
+    """Read a zone layer, check it, and bring it to the grid's CRS.
+
+    Parameters
+    ----------
+    region : Region
+        Its grid gives the CRS and the bounds.
+    layer_id : str
+        Key of `layers` in the region file.
+    year : int, optional
+        For files that carry ``{year}`` in their name.
+
+    Returns
+    -------
+    ZoneLayer
+
+    Raises
+    ------
+    InputError
+        File missing or unreadable; no CRS; no zone; empty, invalid or non-polygon geometry;
+        blank id or name; duplicate id; overlap where zones are a partition; no zone on the grid.
+    """
+    config = _config(region, layer_id)
+    dataset = region.catalog.get(config.dataset, f"layer '{layer_id}'")
+    path = layer_path(region, layer_id, year)
+    where = f"{path} (dataset '{config.dataset}', layer '{layer_id}')"
+    sublayer = dataset.access.layer if isinstance(dataset.access, VectorFile) else None
+    gdf = read_vector(path, sublayer, where)
+    ids, names, attributes = _labels(gdf, config, where)
+    labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
+    _check_geometries(gdf, labels, where, "in the file's own CRS")
+    try:
+        gdf = gdf.to_crs(region.grid.crs)
+    except ProjError as error:
+        raise InputError(
+            f"the zones cannot be brought to the grid's CRS: {error}", where=where
+        ) from None
+    gdf = gdf.set_geometry(shapely.force_2d(gdf.geometry.array))
+    _check_geometries(gdf, labels, where, "after reprojection to the grid's CRS")
+
+    shapes = np.asarray(gdf.geometry.array, dtype=object)
+    area = polygon_area_m2(shapes, region.grid.crs) / 1e6
+    inside = (
+        polygon_area_m2(shapely.clip_by_rect(shapes, *region.grid.bounds), region.grid.crs) / 1e6
+    )
+    keep = np.flatnonzero(inside > 0)
+    if not keep.size:
+        box = ", ".join(f"{v:.4f}" for v in region.grid.lonlat_bounds())
+        raise InputError(
+            "no zone lies within the region's grid",
+            where=where,
+            rule=f"the grid covers (west, south, east, north) {box}",
+            fix="check the layer's CRS and the grid's bounds in the region file",
+        )
+    gdf = gdf.iloc[keep].reset_index(drop=True)
+    labels = [labels[i] for i in keep]
+    return ZoneLayer(
+        id=layer_id,
+        title=config.title,
+        gdf=gdf,
+        ids=tuple(ids[i] for i in keep),
+        names=tuple(names[i] for i in keep),
+        attributes=tuple(attributes[i] for i in keep),
+        area_km2=area[keep],
+        inside_km2=inside[keep],
+        outside=_outside(ids, names, inside),
+        sheets=_sheets(gdf, labels, config.partition, region.grid.pixel_area_m2, where),
+        partition=config.partition,
+    )
+
+
+def _config(region: Region, layer_id: str) -> LayerConfig:
+    try:
+        return region.config.layers[layer_id]
+    except KeyError:
+        raise UsageError(
+            f"the region has no layer '{layer_id}'",
+            where=f"{region.config.path}, key 'layers'",
+            rule=f"layers: {', '.join(sorted(region.config.layers)) or 'none'}",
+        ) from None
+
+
+def _columns(gdf: gpd.GeoDataFrame) -> list[str]:
+    return [str(c) for c in gdf.columns if c != gdf.geometry.name]
+
+
+def _as_text(value: Any) -> str:
+    """Return a cell as text; whole numbers without '.0', nothing for empty cells."""
+    if value is None or (isinstance(value, float) and np.isnan(value)) or str(value) == "<NA>":
+        return ""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _labels(
+    gdf: gpd.GeoDataFrame, config: LayerConfig, where: str
+) -> tuple[list[str], list[Text], list[dict[str, str]]]:
+    wanted = {
+        "id": config.id,
+        "name.zh": config.name.zh,
+        "name.en": config.name.en,
+        **{f"attributes: {a}": a for a in config.attributes},
+    }
+    for key, column in wanted.items():
+        if column not in _columns(gdf):
+            raise InputError(
+                f"the layer has no column '{column}' (named by '{key}' in the region file)",
+                where=where,
+                rule=f"columns of the layer: {', '.join(_columns(gdf)) or 'none'}",
+                fix="name an existing column under 'layers' in the region file",
+            )
+    text = {column: [_as_text(v) for v in gdf[column]] for column in set(wanted.values())}
+    for key in ("id", "name.zh", "name.en"):
+        column = wanted[key]
+        blank = [i for i, value in enumerate(text[column]) if not value]
+        if blank:
+            first = blank[0]
+            known = text[config.id][first] or text[config.name.zh][first]
+            raise InputError(
+                f"{len(blank)} zone(s) have no {key}: column '{column}' is blank in feature "
+                f"{first + 1}{f' ({known})' if known else ''}",
+                where=where,
+                rule="every zone has an id and a name in both languages",
+                fix=f"fill the column, or name another one ({', '.join(_columns(gdf))})",
+            )
+    ids = text[config.id]
+    seen: dict[str, int] = {}
+    for i, zone_id in enumerate(ids):
+        if zone_id in seen:
+            names = [text[config.name.zh][k] for k in (seen[zone_id], i)]
+            raise InputError(
+                f"the id '{zone_id}' is given twice: features {seen[zone_id] + 1} ({names[0]}) "
+                f"and {i + 1} ({names[1]})",
+                where=where,
+                rule="zone ids are unique; parts of one zone form one multi-polygon",
+                fix=f"correct column '{config.id}', or dissolve the parts",
+            )
+        seen[zone_id] = i
+    names_of = [
+        Text(zh=zh, en=en)
+        for zh, en in zip(text[config.name.zh], text[config.name.en], strict=True)
+    ]
+    attributes = [{a: text[a][i] for a in config.attributes} for i in range(len(ids))]
+    return ids, names_of, attributes
+
+
+def _outside(ids: list[str], names: list[Text], inside: np.ndarray) -> tuple[str, ...]:
+    return tuple(f"{names[i].zh} ({ids[i]})" for i in np.flatnonzero(~(inside > 0)))
+
+
+def _check_geometries(gdf: gpd.GeoDataFrame, labels: list[str], where: str, stage: str) -> None:
+    for shape, label in zip(gdf.geometry.array, labels, strict=True):
+        problem = None
+        if shape is None or shape.is_empty:
+            problem = "has no geometry"
+        elif shape.geom_type not in ("Polygon", "MultiPolygon"):
+            problem = f"is a {shape.geom_type}, not a polygon"
+        elif not np.isfinite(shapely.get_coordinates(shape)).all():
+            problem = f"has coordinates that are not numbers {stage}"
+        elif not shape.is_valid:
+            problem = f"has an invalid geometry {stage}: {shapely.is_valid_reason(shape)}"
+        if problem:
+            raise InputError(
+                f"zone {label} {problem}",
+                where=where,
+                rule="zones are valid polygons; they are not repaired silently, because a repair "
+                "can change their area",
+                fix="repair the zone in a GIS (e.g. 'Fix geometries' in QGIS), look at it, save",
+            )
+
+
+def _sheets(
+    gdf: gpd.GeoDataFrame, labels: list[str], partition: bool, pixel_m2: float, where: str
+) -> np.ndarray:
+    """Number the zones so that zones of one sheet do not overlap; refuse overlap in a partition."""
+    shapes = np.asarray(gdf.geometry.array, dtype=object)
+    sheets = np.zeros(len(shapes), dtype=np.int32)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    pairs = first < second
+    first, second = first[pairs], second[pairs]
+    overlap = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    if partition:
+        # Slivers below one pixel come with every digitised border; the first zone keeps them.
+        bad = np.flatnonzero(overlap > pixel_m2)
+        if bad.size:
+            worst = bad[np.argmax(overlap[bad])]
+            raise InputError(
+                f"zones {labels[first[worst]]} and {labels[second[worst]]} overlap by "
+                f"{overlap[worst] / 1e6:.4f} km2"
+                + (f" (and {bad.size - 1} more pair(s) overlap)" if bad.size > 1 else ""),
+                where=where,
+                rule=f"zones of this layer must not overlap by more than one pixel "
+                f"({pixel_m2 / 1e6:.6f} km2)",
+                fix="correct the borders, or set 'partition: false' for the layer in the region "
+                "file if the overlap is meant",
+            )
+        return sheets
+    touching = overlap > 0
+    for k in range(len(shapes)):
+        neighbours = first[touching & (second == k)]
+        taken = set(sheets[neighbours].tolist())
+        sheets[k] = next(s for s in range(len(taken) + 1) if s not in taken)
+    return sheets
