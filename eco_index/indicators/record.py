@@ -88,6 +88,8 @@ class ZoneIndicator:
     variables : dict
         Variable code to title, where the indicator gives several rows per zone
         (land cover: class code; bins: ``b0``, ``b1`` ...). Empty: one row, variable ``""``.
+    factor : float
+        The physical value of the product times this is the value (100 for percent).
     change : bool
         The number compares two periods and cannot exist without the earlier one.
     needs_landcover : bool
