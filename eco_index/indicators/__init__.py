@@ -1,0 +1,33 @@
+"""Per-zone indicators (records) and official indices per unit (EI, EQI)."""
+
+from eco_index.indicators.adapters import method_use, to_index_value
+from eco_index.indicators.commands import (
+    index_command_data,
+    methods_check,
+    methods_list,
+    methods_show,
+)
+from eco_index.indicators.engine import change_class, evaluate, grade, input_names
+from eco_index.indicators.records import INDICATORS, ZoneIndicator
+from eco_index.indicators.result import IndexResult, SubResult
+from eco_index.indicators.table import read_table
+from eco_index.indicators.text import index_text
+
+__all__ = [
+    "INDICATORS",
+    "IndexResult",
+    "SubResult",
+    "ZoneIndicator",
+    "change_class",
+    "evaluate",
+    "grade",
+    "index_command_data",
+    "index_text",
+    "input_names",
+    "method_use",
+    "methods_check",
+    "methods_list",
+    "methods_show",
+    "read_table",
+    "to_index_value",
+]
