@@ -1,40 +1,75 @@
-"""One door to the pixels of an asset, whatever it is: a raster file, or a band on Earth Engine."""
+"""One way to open an asset, whatever its source: a raster with header, and windows of pixels."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-import rasterio
+import numpy as np
+from affine import Affine
+from rasterio.windows import Window
 
 from eco_index.catalog import Dataset
-from eco_index.sources.ee_band import OpenBand, is_earth_engine
-from eco_index.sources.signing import readable_name
+from eco_index.sources.raster import crs_wkt, forget, gdal_path, open_kept
+from eco_index.sources.signing import sign_planetary_computer
 
 
-def open_asset(href: str, dataset: Dataset) -> Any:
-    """Open an asset for reading, as a context manager.
+class OpenRaster(Protocol):
+    """The part of rasterio's interface that is used."""
 
-    Parameters
-    ----------
-    href : str
-        Path or address.
-    dataset : Dataset
-        Catalogue entry: says whether addresses are signed, and which project pays.
+    @property
+    def crs(self) -> Any: ...
+    @property
+    def transform(self) -> Affine: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def nodatavals(self) -> tuple[float | None, ...]: ...
 
-    Returns
-    -------
-    rasterio.DatasetReader or OpenBand
-        Both have ``crs``, ``transform``, ``width``, ``height``, ``count``, ``dtypes``,
-        ``nodatavals`` and ``read(band, window=...)``.
+    def read(self, band: int, window: Window | None = None) -> np.ndarray:
+        """Return stored values."""
+        ...
+
+
+def readable_name(href: str, dataset: Dataset) -> str:
+    """Return the name under which GDAL opens an asset of `dataset`, signed if need be.
+
+    Signatures are secrets and expire: they are made here, when a file is opened, never stored.
+
+    Raises
+    ------
+    OSError
+        A signature is needed and the token service does not answer.
+    """
+    if getattr(dataset.access, "sign", "none") == "planetary_computer":
+        href = sign_planetary_computer(href)
+    return gdal_path(href)
+
+
+def open_asset(href: str, dataset: Dataset) -> OpenRaster:
+    """Open an asset for reading; files stay open in this thread, do not close them.
 
     Raises
     ------
     rasterio.errors.RasterioError, OSError
-        The file cannot be opened.
+        It cannot be opened.
     InputError
-        The Earth Engine address is malformed, or (on reading) the band is unusable: a failure of
-        this asset. Quota, network and login problems raise other errors: they concern the run.
+        A malformed Earth Engine address.
     """
-    if is_earth_engine(href):
+    if href.startswith("ee://"):
+        from eco_index.sources.ee_band import OpenBand
+
         return OpenBand(href, getattr(dataset.access, "project", None))
-    return rasterio.open(readable_name(href, dataset))
+    return open_kept(readable_name(href, dataset))
+
+
+def forget_asset(href: str, dataset: Dataset) -> None:
+    """Drop a kept file after a failed read."""
+    if not href.startswith("ee://"):
+        forget(readable_name(href, dataset))
+
+
+__all__ = ["OpenRaster", "crs_wkt", "forget_asset", "open_asset", "readable_name"]

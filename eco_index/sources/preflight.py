@@ -1,0 +1,160 @@
+"""A cheap look at every asset before anything is computed: there, readable, whole, fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.warp import transform_bounds
+
+from eco_index.catalog import Dataset
+from eco_index.errors import EcoError, InputError
+from eco_index.sensors import decode_of, needed_bands
+from eco_index.sources.opening import open_asset, readable_name
+from eco_index.sources.raster import local_path, short_reason
+from eco_index.sources.scene import Asset, AssetFailure, Scene
+
+_EDGE = 64 * 1024  # bytes hashed at each end of a file
+_LONLAT = "EPSG:4326"
+
+Bbox = tuple[float, float, float, float]
+
+
+def check_scene(scene: Scene, dataset: Dataset) -> Scene | AssetFailure:
+    """Look at every asset of a scene that a composite needs.
+
+    Checked: the file exists and opens as a raster with a CRS; it has the band; every block that
+    its directory names lies inside the file (a truncated download is found without reading a
+    pixel); the scene's properties say how values are decoded.
+
+    Returns
+    -------
+    Scene or AssetFailure
+        The scene with sizes, checksums and the true bounding box of its files; or why not.
+    """
+    assets: dict[str, Asset] = {}
+    boxes: list[Bbox] = []
+    for band in needed_bands(dataset):
+        asset = scene.assets.get(band)
+        if asset is None:
+            has = ", ".join(sorted(scene.assets)) or "none"
+            return AssetFailure(
+                scene.dataset, scene.id, band, f"band {band} missing: scene has {has}"
+            )
+        try:
+            decode_of(dataset, band, scene.properties)
+            assets[band], box = _check_asset(asset, dataset)
+        except InputError as error:
+            return AssetFailure(scene.dataset, scene.id, band, error.what)
+        boxes.append(box)
+    # What is read is what all files cover; the mask band decides where there is an observation.
+    return dataclasses.replace(scene, assets=assets, bbox=boxes[-1])
+
+
+def header_bbox(href: str, dataset: Dataset) -> Bbox | str:
+    """Return the bounding box (degrees) that a file's header states, or why there is none."""
+    try:
+        source = open_asset(href, dataset)
+        return _bbox(source)
+    except (RasterioError, OSError) as error:
+        return f"cannot be opened: {short_reason(error)}"
+    except EcoError as error:
+        return error.what
+
+
+def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
+    path = local_path(asset.href)
+    if path is not None and not path.is_file():
+        raise InputError(f"file not found: {path}")
+    try:
+        source = open_asset(asset.href, dataset)
+    except (RasterioError, OSError) as error:
+        raise InputError(f"cannot be opened as a raster: {short_reason(error)}") from None
+    if asset.band > source.count:
+        raise InputError(f"the file has {source.count} band(s), not {asset.band}")
+    box = _bbox(source)
+    if path is not None:
+        checked = dataclasses.replace(asset, size=path.stat().st_size, checksum=checksum_of(path))
+    elif asset.href.startswith("http"):
+        size, etag = _remote_receipt(asset.href, dataset)
+        checked = dataclasses.replace(
+            asset, size=size or asset.size, checksum=asset.checksum or etag
+        )
+    else:
+        checked = asset
+    if isinstance(source, rasterio.DatasetReader) and checked.size is not None:
+        _check_blocks(source, asset.band, checked.size)
+    return checked, box
+
+
+def _check_blocks(source: rasterio.DatasetReader, band: int, size: int) -> None:
+    """Raise where a TIFF's directory names a block beyond the end of the file.
+
+    Blocks without an offset are sparse: legal, they hold no data.
+    """
+    if source.driver != "GTiff":
+        return
+    height, width = source.block_shapes[band - 1]
+    for row in range(math.ceil(source.height / height)):
+        for col in range(math.ceil(source.width / width)):
+            place = f"{col}_{row}"
+            offset = source.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+            if offset is None:
+                continue
+            length = source.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band) or 0
+            end = int(offset) + int(length)
+            if end > size:
+                raise InputError(
+                    f"truncated: block {row},{col} ends at byte {end}, the file has {size}"
+                )
+
+
+def _bbox(source: Any) -> Bbox:
+    if source.crs is None:
+        raise InputError("the file has no CRS")
+    width, height, transform = source.width, source.height, source.transform
+    corners = [transform * p for p in ((0, 0), (width, 0), (0, height), (width, height))]
+    xs, ys = zip(*corners, strict=True)
+    box = (min(xs), min(ys), max(xs), max(ys))
+    try:
+        west, south, east, north = transform_bounds(source.crs, _LONLAT, *box, densify_pts=21)
+    except (RasterioError, ValueError) as error:
+        raise InputError(f"its place on earth is not known: {short_reason(error)}") from None
+    if not all(map(math.isfinite, (west, south, east, north))):
+        raise InputError("its place on earth is not known")
+    return west, south, east, north
+
+
+def checksum_of(path: Path) -> str:
+    """Return a cheap digest of a file's content: its size, first and last 64 KiB.
+
+    It notices replaced, truncated or re-processed files, not a bit flipped in the middle.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    size = path.stat().st_size
+    digest.update(size.to_bytes(8, "little"))
+    with path.open("rb") as file:
+        digest.update(file.read(_EDGE))
+        if size > _EDGE:
+            file.seek(max(_EDGE, size - _EDGE))
+            digest.update(file.read(_EDGE))
+    return f"blake2b-64k:{digest.hexdigest()}"
+
+
+def _remote_receipt(href: str, dataset: Dataset) -> tuple[int | None, str | None]:
+    """Ask a server for size and etag; None where it does not say (many signed addresses)."""
+    url = readable_name(href, dataset).removeprefix("/vsicurl/")
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            length, etag = answer.headers.get("Content-Length"), answer.headers.get("ETag")
+    except (urllib.error.URLError, OSError, ValueError):
+        return None, None
+    return int(length) if length else None, f"etag:{etag}" if etag else None

@@ -1,0 +1,266 @@
+"""Scenes of STAC: static catalogues and folders of items of any version, and STAC APIs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from eco_index.catalog import Catalog, Dataset, StacApi, StacFolder
+from eco_index.errors import InputError
+from eco_index.sensors import needed_bands
+from eco_index.sources.raster import local_path, short_reason
+from eco_index.sources.scene import Asset, AssetFailure, Found, Scene, touches
+
+# Properties that decide how a scene is read, and the platform; nothing else is kept.
+KEPT_PROPERTIES = (
+    "platform",
+    "s2:processing_baseline",
+    "processing:version",
+    "processing:baseline",
+    "s2:product_uri",
+    "sentinel:product_id",
+    "earthsearch:boa_offset_applied",
+    "landsat:collection_category",
+)
+
+
+class Unusable(Exception):
+    """An item, or one of its assets, that cannot be used; becomes an AssetFailure."""
+
+    def __init__(self, asset: str, reason: str) -> None:
+        self.asset, self.reason = asset, reason
+        super().__init__(reason)
+
+
+class StacFolderSource:
+    """A static STAC catalogue, or any folder with items.
+
+    Items are read whatever their version (0.7 and later) and whether or not a catalogue links
+    them. Items of one id (Landsat delivers surface reflectance and temperature apart) are joined.
+    """
+
+    def __init__(self, dataset_id: str, dataset: Dataset, catalog: Catalog) -> None:
+        assert isinstance(dataset.access, StacFolder)
+        self.id, self.dataset, self.access = dataset_id, dataset, dataset.access
+        self.where = f"{catalog.path}, dataset '{dataset_id}'"
+        self.folder = catalog.resolve(self.access.path, self.where)
+
+    def search(
+        self, lonlat_bounds: tuple[float, float, float, float], start: dt.date, end: dt.date
+    ) -> Found:
+        """Return the scenes that touch an area between two days, both included.
+
+        Raises
+        ------
+        InputError
+            The folder is missing or holds no item, or an item is not JSON.
+        """
+        joined: dict[str, dict[str, Any]] = {}
+        for path in self._files():
+            item = _read_item(path, *_stamp(path))
+            if item is None:
+                continue
+            assets = {
+                k: a | {"href": self._href(a["href"], path)}
+                for k, a in item["assets"].items()
+                if isinstance(a, dict) and isinstance(a.get("href"), str)
+            }
+            known = joined.setdefault(str(item.get("id", path.stem)), item | {"assets": {}})
+            known["assets"] = assets | known["assets"]
+        if not joined:
+            raise InputError(
+                "the folder holds no STAC item",
+                where=f"{self.where}: {self.folder}",
+                rule=f"an item is a JSON file of type Feature that matches '{self.access.items}'",
+            )
+        return found_of(joined.values(), self.id, self.dataset, lonlat_bounds, start, end)
+
+    def _files(self) -> list[Path]:
+        if not self.folder.is_dir():
+            raise InputError(
+                "the folder of the STAC catalogue does not exist",
+                where=f"{self.where}: {self.folder}",
+                fix="correct 'access.path' in the catalogue, or put the data there",
+            )
+        return sorted(p for p in self.folder.glob(self.access.items) if p.is_file())
+
+    def _href(self, href: str, item: Path) -> str:
+        if self.access.assets == "beside_item":
+            return str(item.parent / unquote(urlsplit(href).path).rsplit("/", 1)[-1])
+        if "://" in href or href.startswith("/vsi"):
+            local = local_path(href)
+            return href if local is None else str(local)
+        return str((item.parent / href).resolve()) if not Path(href).is_absolute() else href
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4096)
+def _read_item(path: Path, _mtime: int, _size: int) -> dict[str, Any] | None:
+    """Return an item, or None for other JSON (collections, sensor metadata)."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"the STAC item cannot be read: {short_reason(error)}",
+            where=str(path),
+            fix="repair or remove the file",
+        ) from None
+    if not isinstance(data, dict) or data.get("type") != "Feature":
+        return None
+    if not isinstance(data.get("assets"), dict) or not isinstance(data.get("properties"), dict):
+        return None
+    return data
+
+
+class StacApiSource:
+    """A STAC API; pages are followed by pystac-client."""
+
+    def __init__(self, dataset_id: str, dataset: Dataset, catalog: Catalog) -> None:
+        assert isinstance(dataset.access, StacApi)
+        self.id, self.dataset, self.access = dataset_id, dataset, dataset.access
+        self.where = f"{catalog.path}, dataset '{dataset_id}'"
+
+    def search(
+        self, lonlat_bounds: tuple[float, float, float, float], start: dt.date, end: dt.date
+    ) -> Found:
+        """Return the scenes that touch an area between two days, both included.
+
+        Raises
+        ------
+        InputError
+            The service cannot be reached or does not answer as a STAC API.
+        """
+        import pystac_client
+        import requests
+        from pystac_client.exceptions import APIError
+
+        try:
+            client = pystac_client.Client.open(self.access.url, timeout=60)
+            answer = client.search(
+                collections=[self.access.collection],
+                bbox=list(lonlat_bounds),
+                datetime=f"{start}T00:00:00Z/{end}T23:59:59.999Z",
+                query=self.access.query or None,
+                limit=100,
+            )
+            items = list(answer.items_as_dicts())
+        except (APIError, requests.RequestException, OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"the STAC API does not answer: {short_reason(error)}",
+                where=f"{self.where}: {self.access.url}, collection '{self.access.collection}'",
+                fix="check address, collection and network, then run again",
+            ) from None
+        for item in items:
+            base = next(
+                (k["href"] for k in item.get("links", ()) if k.get("rel") == "self"),
+                self.access.url,
+            )
+            for asset in item.get("assets", {}).values():
+                asset["href"] = urljoin(base, asset.get("href", ""))
+        return found_of(items, self.id, self.dataset, lonlat_bounds, start, end)
+
+
+def found_of(
+    items: Iterable[Mapping[str, Any]],
+    dataset_id: str,
+    dataset: Dataset,
+    bounds: tuple[float, float, float, float],
+    start: dt.date,
+    end: dt.date,
+) -> Found:
+    """Turn items into scenes; those that lack what a composite needs become failures."""
+    scenes: dict[str, Scene] = {}
+    failures: list[AssetFailure] = []
+    for item in items:
+        scene_id = str(item.get("id", ""))
+        try:
+            when = _datetime_of(item["properties"])
+            if not start <= when.date() <= end:
+                continue
+            bbox = _bbox_of(item)
+            if not touches(bbox, bounds, margin=0.0):
+                continue
+            scenes[scene_id] = Scene(
+                scene_id,
+                dataset_id,
+                when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                bbox,
+                _assets_of(item["assets"], dataset),
+                {k: item["properties"][k] for k in KEPT_PROPERTIES if k in item["properties"]},
+            )
+        except Unusable as problem:
+            failures.append(AssetFailure(dataset_id, scene_id, problem.asset, problem.reason))
+    ordered = sorted(scenes.values(), key=lambda s: s.key)
+    return Found(tuple(ordered), tuple(sorted(failures)))
+
+
+def _datetime_of(properties: Mapping[str, Any]) -> dt.datetime:
+    text = properties.get("datetime") or properties.get("start_datetime")
+    try:
+        when = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        raise Unusable("", f"the item's time cannot be read: {text!r}") from None
+    return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)
+
+
+def _bbox_of(item: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    bbox = item.get("bbox")
+    try:
+        if bbox:
+            values = [float(v) for v in bbox]
+            if len(values) == 6:  # with heights
+                values = [values[0], values[1], values[3], values[4]]
+            west, south, east, north = values
+            return west, south, east, north
+        import shapely.geometry
+
+        west, south, east, north = shapely.geometry.shape(item["geometry"]).bounds
+        return west, south, east, north
+    except (TypeError, ValueError, KeyError, AttributeError):
+        raise Unusable("", "the item has neither a usable bbox nor a geometry") from None
+
+
+def _assets_of(assets: Mapping[str, Mapping[str, Any]], dataset: Dataset) -> dict[str, Asset]:
+    """Return the assets of the bands that a composite reads."""
+    chosen = {}
+    for band in needed_bands(dataset):
+        keys = dataset.bands[band].asset
+        key = next((k for k in keys if split_band(k)[0] in assets), None)
+        if key is None:
+            has = ", ".join(sorted(assets)) or "none"
+            raise Unusable(
+                band, f"band {band} missing: item has {has}; expected {' or '.join(keys)}"
+            )
+        name, number = split_band(key)
+        asset = assets[name]
+        checksum = asset.get("file:checksum")
+        chosen[band] = Asset(
+            asset["href"],
+            _size_of(asset),
+            f"multihash:{checksum}" if checksum else None,
+            number,
+        )
+    return chosen
+
+
+def split_band(key: str) -> tuple[str, int]:
+    """Split ``name#4`` (band 4 of a file with several) into name and number; 1 by default."""
+    name, _, number = key.partition("#")
+    return name, int(number) if number.isdigit() else 1
+
+
+def _size_of(asset: Mapping[str, Any]) -> int | None:
+    local = local_path(asset["href"])
+    if local is not None and local.is_file():
+        return local.stat().st_size
+    size = asset.get("file:size")
+    return int(size) if isinstance(size, int) else None
