@@ -92,7 +92,7 @@ def _rule(spec: InputSpec) -> str:
 
 
 def _hint(name: str, spec: InputSpec, value: float) -> str:
-    if name.startswith("ndvi") and abs(value) > 1:
+    if name.startswith("ndvi") and abs(value) > 2:
         return "these look like scaled integers of a product; divide NDVI by its scale (10000)"
     if spec.unit == "%" and value > 100:
         return "a percentage cannot exceed 100; check the unit"
@@ -108,7 +108,7 @@ def _parts_fit(values: Mapping[str, float | None], where: str | None) -> None:
     for names in _PARTS:
         given = {n: v for n in names if (v := values.get(n)) is not None}
         parts = sum(given.values())
-        if parts > total * (1 + AREA_TOLERANCE):
+        if parts > total * (1 + AREA_TOLERANCE + 1e-12):
             label = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
             raise InputError(
                 f"the areas {label} add to {parts:.6g} km2, the unit has {total:.6g} km2",

@@ -39,8 +39,9 @@ def index_command_data(
     Returns
     -------
     dict
-        `method`, `options`, `label`, `units` (each as `summary.IndexValue` plus warnings and the
-        formula behind every sub-index), `missing_columns`, `not_compared`.
+        `method`, `options`, `label`, `formulas`, `inverse` (sub-indices that enter as 100 - value),
+        `missing_columns`, `not_compared`, `units` (each as `summary.IndexValue`, with `label`,
+        `not_applicable` and `warnings`).
 
     Raises
     ------
@@ -50,23 +51,19 @@ def index_command_data(
     method = load_method(method_id, overlay)
     check_options(method, options)
     rows = read_table(path, method)
-    results = _evaluate_all(method, rows, options)
-    earlier: dict[str, IndexResult] = {}
-    if compare is not None:
-        before = read_table(compare, method)
-        earlier = dict(
-            zip(
-                (r["unit_id"] for r in before),
-                _evaluate_all(method, before, options),
-                strict=True,
-            )
+    before = read_table(compare, method) if compare is not None else []
+    # Both periods share one unit set: a maximum taken per period would turn into a false change.
+    unit_set = [*rows, *before]
+    results = [evaluate(method, row, options, unit_set) for row in rows]
+    earlier: dict[str, IndexResult] = {
+        row["unit_id"]: evaluate(method, row, options, unit_set) for row in before
+    }
+    if compare is not None and not earlier.keys() & {r["unit_id"] for r in rows}:
+        raise InputError(
+            "the two tables have no unit in common",
+            where=f"{path} and {compare}",
+            rule="units are matched by unit_id",
         )
-        if not earlier.keys() & {r["unit_id"] for r in rows}:
-            raise InputError(
-                "the two tables have no unit in common",
-                where=f"{path} and {compare}",
-                rule="units are matched by unit_id",
-            )
     units = []
     for row, result in zip(rows, results, strict=True):
         value = to_index_value(
@@ -85,6 +82,7 @@ def index_command_data(
         "method": use.model_dump(mode="json"),
         "short": method.file.short,
         "note": method.file.note.model_dump() if method.file.note else None,
+        "inverse": [c.id for c in method.file.components if c.inverse],
         "formulas": {c.id: c.formula for c in method.file.components},
         "options": _options(method, options),
         "label": (PROVISIONAL if use.provisional else FINAL).model_dump(),
@@ -93,12 +91,6 @@ def index_command_data(
         "not_compared": [u["unit"] for u in units if compare is not None and u["change"] is None],
         "units": units,
     }
-
-
-def _evaluate_all(
-    method: Method, rows: list[dict[str, Any]], options: Mapping[str, str] | None
-) -> list[IndexResult]:
-    return [evaluate(method, row, options, unit_set=rows) for row in rows]
 
 
 def _name(row: Mapping[str, Any]) -> Text:

@@ -42,8 +42,9 @@ def evaluate(
     options : mapping, optional
         Choices where the standard is ambiguous; the method file states the defaults.
     unit_set : sequence of mappings, optional
-        Inputs of all units that are compared; indicators without an official coefficient are
-        normalised by 100 / maximum over them, and are not evaluated without them.
+        Inputs of all units that are compared, of both periods where a change is wanted (a maximum
+        taken per period would turn into a false change). Indicators without an official
+        coefficient are normalised by 100 / maximum over them, and not evaluated without them.
 
     Returns
     -------
@@ -248,9 +249,11 @@ class _Run:
             if other is not None and area:
                 seen.append(other * 100 / area if part.per_area else other)
         top = max(seen)
-        ids = ", ".join(str(u.get("unit_id", i + 1)) for i, u in enumerate(units))
-        self.sets.add(f"{len(units)} unit(s): {ids}")
-        source = f"rule 100 / maximum ({top:.6g}) over {len(units)} unit(s): {ids}"
+        # A unit stands in the set once per period that is compared.
+        ids = list(dict.fromkeys(str(u.get("unit_id", i + 1)) for i, u in enumerate(units)))
+        label = f"{len(ids)} unit(s), {len(units)} row(s): {', '.join(ids)}"
+        self.sets.add(label)
+        source = f"rule 100 / maximum ({top:.6g}) over {label}"
         # All zero: zero times any coefficient is zero, the coefficient itself stays unknown.
         factor = 100 / top if top > 0 else None
         context.note(Number(key, factor, found.unit, "placeholder", source))

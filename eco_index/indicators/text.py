@@ -26,7 +26,7 @@ _WORDS = {
         "official": "结果为试算，不得作为官方结果。",
         "columns": "表中没有的列：",
         "overlay": "官方数值补充文件",
-        "restriction": "限制前",
+        "restriction": "原始值为限制前，取值为限制后",
         "inverse": "以100减去该值计入",
     },
     "en": {
@@ -48,7 +48,7 @@ _WORDS = {
         "official": "The results are provisional and no official figures.",
         "columns": "columns that the table does not have: ",
         "overlay": "overlay of official values",
-        "restriction": "before the restriction",
+        "restriction": "raw: before the restriction, value: after it",
         "inverse": "enters as 100 - value",
     },
 }
@@ -73,7 +73,7 @@ def index_text(data: Mapping[str, Any], lang: str = "en") -> str:
     if method["overlay_digest"]:
         lines.append(f"{words['overlay']}: {method['overlay_digest']}")
     for unit in data["units"]:
-        lines += ["", *_unit(unit, data["short"], lang)]
+        lines += ["", *_unit(unit, data, lang)]
     lines += ["", f"{words['options']}:"]
     for option in data["options"]:
         mark = f" ({words['default']})" if option["choice"] == option["default"] else ""
@@ -88,8 +88,8 @@ def index_text(data: Mapping[str, Any], lang: str = "en") -> str:
     return "\n".join(lines)
 
 
-def _unit(unit: Mapping[str, Any], short: str, lang: str) -> list[str]:
-    words = _WORDS[lang]
+def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[str]:
+    words, short = _WORDS[lang], data["short"]
     name = unit["name"][lang]
     head = f"{unit['unit']} {name}" if name != unit["unit"] else name
     if unit["value"] is None:
@@ -113,20 +113,26 @@ def _unit(unit: Mapping[str, Any], short: str, lang: str) -> list[str]:
                 _figure(sub["raw"], 2),
                 _figure(sub["value"], 2),
                 _figure(sub["weight"], 4),
-                _remark(sub, unit["not_applicable"], words),
+                _remark(sub, unit["not_applicable"], data["inverse"], words),
             ]
         )
     return [head, *_columns(rows), *(f"  ! {w[lang]}" for w in unit["warnings"])]
 
 
-def _remark(sub: Mapping[str, Any], not_applicable: list[str], words: Mapping[str, str]) -> str:
+def _remark(
+    sub: Mapping[str, Any], not_applicable: list[str], inverse: list[str], words: Mapping[str, str]
+) -> str:
     if sub["id"] in not_applicable:
         return words["not_applicable"]
     if sub["missing"]:
         return words["missing"] + ", ".join(sub["missing"])
     notes = []
-    if sub["weight"] is not None and sub["raw"] is not None and not 0 <= sub["raw"] <= 100:
+    if sub["weight"] is None:
+        notes.append(words["restriction"])
+    elif sub["raw"] is not None and sub["value"] != sub["raw"] and not 0 <= sub["raw"] <= 100:
         notes.append(words["clipped"])
+    if sub["id"] in inverse:
+        notes.append(words["inverse"])
     if sub["provisional"]:
         notes.append(words["provisional"])
     return ", ".join(notes)
