@@ -19,7 +19,7 @@ import shapely
 from affine import Affine
 
 SERVICE_BYTES = 48 * 2**20
-SERVICE_PX = 32768
+SERVICE_PX = 32000
 
 
 class Refused(Exception):

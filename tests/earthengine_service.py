@@ -25,6 +25,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None  # send the right answer, but only so many bytes of it
     hang: float = 0.0
+    right: bool = False  # after the hang, the right answer
 
 
 class Service:
@@ -38,6 +39,8 @@ class Service:
         Taken one by one by the next requests.
     always : Fault or None
         Given to every request once `faults` is empty.
+    most_at_once : int
+        Most requests under way at the same time.
     """
 
     def __init__(self, collections: dict[str, list[StoredImage]], project: str = "p") -> None:
@@ -45,6 +48,7 @@ class Service:
         self.seen: list[tuple[str, Any]] = []
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
+        self.most_at_once = self._at_once = 0
         self._lock, self._closing = threading.Lock(), threading.Event()
         folder = importlib.resources.files("ee") / "tests"
         self._discovery = (folder / "cloud_api_discovery_document.json").read_bytes()
@@ -53,6 +57,7 @@ class Service:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else every answer waits 40 ms
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -95,13 +100,15 @@ class Service:
         else:
             with self._lock:
                 self.seen.append((path, body))
+                self._at_once += 1
+                self.most_at_once = max(self.most_at_once, self._at_once)
                 fault = self.faults.popleft() if self.faults else self.always
             status, content = self._compute(path, body)
         headers: dict[str, str] = {}
         if fault is not None:
             self._closing.wait(fault.hang)
             headers = fault.headers
-            if fault.cut is None:
+            if fault.cut is None and not fault.right:
                 status, content = fault.status, _error(fault.status, "the service is busy")
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content)))
@@ -110,6 +117,9 @@ class Service:
         if fault is not None and fault.cut is not None:
             handler.close_connection = True
             content = content[: fault.cut]
+        if body is not None:
+            with self._lock:
+                self._at_once -= 1
         try:
             handler.end_headers()
             handler.wfile.write(content)

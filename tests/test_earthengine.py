@@ -21,11 +21,12 @@ from pyproj import Transformer
 from eco_index.catalog import load_catalog
 from eco_index.composite import composite_tile
 from eco_index.errors import InputError
-from eco_index.sources import ee_client
+from eco_index.sources import ee_client, open_source
 from eco_index.sources.earthengine import EarthEngineSource, estimate
 from eco_index.sources.ee_band import BandRef, OpenBand, crs_of, dtype_of, read_window, split
 from eco_index.sources.ee_transport import Limits
-from eco_index.sources.scene import Manifest
+from eco_index.sources.preflight import check_scene
+from eco_index.sources.scene import Manifest, Scene
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
 
@@ -135,7 +136,7 @@ def test_large_windows_are_split(
 ) -> None:
     href = search(archive, "landsat").scenes[0].assets["red"].href
     whole = OpenBand(href).read()
-    for variable, value in (("BYTES", "700"), ("PX", "7")):
+    for variable, value in (("BYTES", "1500"), ("PX", "20")):
         monkeypatch.setenv(f"ECO_EE_REQUEST_{variable}", value)
         ee_client.disconnect()
         service.seen.clear()
@@ -143,9 +144,9 @@ def test_large_windows_are_split(
         grids = [body["grid"]["dimensions"] for body in service.requests_of("computePixels")]
         assert len(grids) > 1
         if variable == "BYTES":
-            assert all(g["width"] * g["height"] * 2 <= 700 for g in grids)
+            assert all(g["width"] * g["height"] * 2 <= 1500 for g in grids)
         else:
-            assert all(max(g["width"], g["height"]) <= 7 for g in grids)
+            assert all(max(g["width"], g["height"]) <= 20 for g in grids)
         monkeypatch.delenv(f"ECO_EE_REQUEST_{variable}")
 
 
@@ -201,18 +202,23 @@ def test_malformed_address(href: str) -> None:
 def test_composite_equals_that_of_the_files(
     service: Service, archive: Path, name: str, tile: int
 ) -> None:
-    from eco_index.sources.stac import StacFolder
-
     catalog = load_catalog(archive / "data_catalog.yaml")
     grid = grid_of(tile)
-    bounds = grid.lonlat_bounds()
-    files = StacFolder(f"{name}_files", catalog).search(bounds, *JUNE)
-    engine = search(archive, name)
-    assert [(s.id, s.datetime) for s in files.scenes] == [(s.id, s.datetime) for s in engine.scenes]
+    manifests = {}
+    for way in ("files", "engine"):
+        dataset_id = f"{name}_{way}"
+        found = open_source(dataset_id, catalog).search(grid.lonlat_bounds(), *JUNE)
+        dataset = catalog.datasets[dataset_id]
+        manifests[way] = [check_scene(scene, dataset) for scene in found.scenes]
+        assert all(isinstance(scene, Scene) for scene in manifests[way])
+    files, engine = manifests["files"], manifests["engine"]
+    assert [(s.id, s.datetime, s.bbox) for s in files] == [
+        (s.id, s.datetime, s.bbox) for s in engine
+    ]
     seen = 0
     for part in grid.tiles():
-        a = composite_tile(files.scenes, catalog, grid, part)
-        b = composite_tile(engine.scenes, catalog, grid, part)
+        a = composite_tile(files, catalog, grid, part)
+        b = composite_tile(engine, catalog, grid, part)
         assert a.failures == b.failures == ()
         np.testing.assert_array_equal(a.ndvi_max, b.ndvi_max)
         np.testing.assert_array_equal(a.clear_count, b.clear_count)

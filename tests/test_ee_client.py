@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import earthengine_archive
@@ -152,6 +154,27 @@ def test_broken_key_file_is_not_repeated(
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
+def test_service_account(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
+    from cryptography.hazmat.primitives import serialization as form
+
+    secret = rsa.generate_private_key(65537, 2048).private_bytes(
+        form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()
+    )
+    key = {
+        "type": "service_account",
+        "project_id": "its-own-project",
+        "private_key": secret.decode(),
+        "client_email": "someone@its-own-project.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    found = ee_client.find_credentials(ee_client.endpoint())
+    assert found.project_id == "its-own-project"
+    assert any(scope.endswith("/auth/earthengine") for scope in found.scopes)
+
+
 def test_no_project(service: Service, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EE_PROJECT")
     with pytest.raises(UsageError, match="EE_PROJECT"):
@@ -206,6 +229,23 @@ def test_limiter_spaces_requests() -> None:
     with limiter.slot():
         pass
     assert now[0] == pytest.approx(11.0)
+
+
+def test_threads_share_the_limit_and_get_the_same_pixels(
+    service: Service, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECO_EE_CONCURRENT_REQUESTS", "2")
+    ee_client.disconnect()
+    scenes = search(archive, "landsat").scenes
+    hrefs = [asset.href for scene in scenes for asset in scene.assets.values()]
+    alone = [OpenBand(href).read() for href in hrefs]
+    # Slow answers, so that requests would pile up without the limit.
+    service.always = Fault(hang=0.02, right=True)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda href: OpenBand(href).read(), hrefs))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert service.most_at_once == 2
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def find_credentials(url: str) -> Any:
     key = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     if key:
         try:
-            found, _ = google.auth.load_credentials_from_file(key, scopes=list(SCOPES))
+            found, _ = google.auth.default(scopes=list(SCOPES))
         except (google.auth.exceptions.GoogleAuthError, OSError, ValueError):
             # The error's text may repeat parts of the file.
             raise UsageError(

@@ -43,7 +43,7 @@ class Limits:
         Images listed per request.
     request_bytes, request_px : int
         Largest answer (bytes, uncompressed) and largest side of it (pixels); the service's own
-        bounds are 48 MiB and 32768 pixels.
+        bounds are 48 MB and 32 000 pixels.
     """
 
     concurrent_requests: int = 8
@@ -54,7 +54,7 @@ class Limits:
     timeout_s: float = 180.0
     page_size: int = 500
     request_bytes: int = 32 * 2**20
-    request_px: int = 32768
+    request_px: int = 32000
 
     @classmethod
     def from_env(cls) -> Limits:
