@@ -80,7 +80,7 @@ def test_water_density() -> None:
     [(50, 50), (140, 140), (140.1, 99.9), (200, 40), (240, 0), (240.1, 0), (1000, 0)],
 )
 def test_corrected_water_resources(resources: float, expected: float) -> None:
-    assert corrected_water_resources(resources, 100) == pytest.approx(expected, abs=1e-9)
+    assert corrected_water_resources(resources, 100, 1.4, 2.4) == pytest.approx(expected, abs=1e-9)
 
 
 def test_land_stress() -> None:
@@ -187,7 +187,8 @@ def test_eqi_classes_of_published_values(value: float, title: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "title"),
     [(59.77, 59.6, "基本稳定"), (59.6, 59.6, "基本稳定"), (50, 51, "轻微变好"),
-     (50, 49, "轻微变差"), (50, 52, "一般变好"), (50, 48, "一般变差"), (50, 54, "明显变好"), (50, 46, "明显变差")],
+     (50, 49, "轻微变差"), (50, 52, "一般变好"), (50, 48, "一般变差"), (50, 54, "明显变好"),
+     (50, 46, "明显变差")],
 )  # fmt: skip
 def test_eqi_change_classes(before: float, after: float, title: str) -> None:
     assert change_class(EQI, before, after).zh == title
@@ -482,6 +483,12 @@ def test_zone_indicator_records_are_consistent() -> None:
         assert list(record.breaks) == sorted(record.breaks)
         if record.statistic == "bin_share":
             assert len(record.variables) == len(record.breaks) + 1
+
+
+def test_cover_classes_are_those_of_the_method_file() -> None:
+    method = load_method("fvc_dimidiate")
+    limits = tuple(method.number(f"class_{i}").required for i in range(1, 6))
+    assert INDICATORS["fvc_class_share"].breaks == limits
 
 
 def test_inputs_are_declared_in_both_languages() -> None:

@@ -9,7 +9,7 @@ from eco_index.indicators.context import Context
 
 
 def corrected_water_resources(
-    resources: float, mean: float, ratio_full: float = 1.4, ratio_none: float = 2.4
+    resources: float, mean: float, ratio_full: float, ratio_none: float
 ) -> float:
     """Return the water resources Q* that count, so that a flood year is not a good year.
 
@@ -18,7 +18,7 @@ def corrected_water_resources(
     resources, mean : float
         Water resources of the year and their mean over many years, 10^6 m3; mean > 0.
     ratio_full, ratio_none : float
-        Up to `ratio_full` times the mean everything counts; above `ratio_none` nothing does.
+        Up to `ratio_full` (1.4) times the mean everything counts; above `ratio_none` (2.4) nothing.
 
     Returns
     -------
