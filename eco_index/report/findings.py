@@ -1,0 +1,150 @@
+"""Key findings: sentences that state values of the summary by fixed rules, nothing else."""
+
+from __future__ import annotations
+
+import math
+
+from eco_index.report.tables import Group
+from eco_index.report.text import Words
+from eco_index.summary import IndexValue, MonthQuality, Row, Summary
+
+MOST_INDICATORS = 5
+MOST_UNITS = 6
+
+
+def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
+    """Return the key findings of a summary as sentences.
+
+    Official indices come first, then the first headline indicators that are shares or means, then
+    how well the period was observed.
+    """
+    names = {z.id: z.name.get(words.language) for z in summary.zones}
+    before = words.period(summary.period.compared_with) if summary.period.compared_with else ""
+    found = _index_findings(summary, before, words)
+    shares = [g for g in groups if g.headline and g.unit != "km2"]
+    for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
+        found += _indicator(group, names, before, words)
+    found += _quality(summary.quality, words)
+    if summary.failures:
+        found.append(words("finding.failed", n=len(summary.failures)))
+    return found or [words("finding.none")]
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _indicator(group: Group, names: dict[str, str], before: str, words: Words) -> list[str]:
+    title = words.name(group.title)
+    rows = list(group.rows.values())
+    valued = [r for r in rows if _known(r.value)]
+    found = []
+    if valued:
+        found.append(_value_sentence(title, valued, names, words))
+        found[-1] += _change_sentences(valued, names, before, words)
+    empty = [names[r.zone] for r in rows if not _known(r.value)]
+    if empty:
+        found.append(words("finding.no_value", title=title, zones=words.listed(empty)))
+    return found
+
+
+def _value_sentence(title: str, rows: list[Row], names: dict[str, str], words: Words) -> str:
+    high = max(rows, key=lambda r: r.value or 0.0)
+    low = min(rows, key=lambda r: r.value or 0.0)
+    texts = [words.quantity(r.value, r.unit) for r in (high, low)]
+    if len(rows) == 1:
+        return words("finding.single", title=title, zone=names[high.zone], value=texts[0])
+    if texts[0] == texts[1]:
+        return words("finding.same", title=title, value=texts[0])
+    return words(
+        "finding.range",
+        title=title,
+        high_zone=names[high.zone],
+        high=texts[0],
+        low_zone=names[low.zone],
+        low=texts[1],
+    )
+
+
+def _change_sentences(rows: list[Row], names: dict[str, str], before: str, words: Words) -> str:
+    changed = [r for r in rows if _known(r.change)]
+    if not changed or not before:
+        return ""
+    gap = " " if words.language == "en" else ""
+    if len(rows) == 1:
+        text = words.change(changed[0].change, changed[0].unit)
+        return gap + words("finding.change_one", before=before, change=text)
+    high = max(changed, key=lambda r: r.change or 0.0)
+    low = min(changed, key=lambda r: r.change or 0.0)
+    rise, fall = (words.change(r.change, r.unit) for r in (high, low))
+    up, down = (high.change or 0.0) > 0, (low.change or 0.0) < 0
+    if up and down:
+        return gap + words(
+            "finding.rise_fall",
+            before=before,
+            rise_zone=names[high.zone],
+            rise=rise,
+            fall_zone=names[low.zone],
+            fall=fall,
+        )
+    if up:
+        return gap + words("finding.rise", before=before, zone=names[high.zone], change=rise)
+    if down:
+        return gap + words("finding.fall", before=before, zone=names[low.zone], change=fall)
+    return ""
+
+
+def _index_findings(summary: Summary, before: str, words: Words) -> list[str]:
+    found = []
+    by_method: dict[str, list[IndexValue]] = {}
+    for index in summary.indices:
+        by_method.setdefault(index.method, []).append(index)
+    for indices in by_method.values():
+        done = [i for i in indices if _known(i.value)]
+        found += [_index_sentence(i, before, words) for i in done[:MOST_UNITS]]
+        open_ = [i.name.get(words.language) for i in indices if not _known(i.value)]
+        if open_:
+            title = indices[0].title.get(words.language)
+            found.append(words("finding.index_incomplete", title=title, units=words.listed(open_)))
+    return found
+
+
+def _index_sentence(index: IndexValue, before: str, words: Words) -> str:
+    grade = index.grade_title.get(words.language)
+    text = words(
+        "finding.index_value",
+        title=index.title.get(words.language),
+        unit=index.name.get(words.language),
+        value=words.number(index.value),
+        grade=words("finding.index_grade", grade=grade) if grade else "",
+    )
+    if before and _known(index.change):
+        name = index.change_title.get(words.language)
+        text += " " if words.language == "en" else ""
+        text += words(
+            "finding.index_change",
+            before=before,
+            change=words.number(index.change, signed=True),
+            name=words("finding.index_change_name", name=name) if name else "",
+        )
+    return text
+
+
+def _quality(quality: tuple[MonthQuality, ...], words: Words) -> list[str]:
+    known = [m for m in quality if m.observed_share is not None]
+    if not known:
+        return []
+    best = max(known, key=lambda m: m.observed_share or 0.0)
+    worst = min(known, key=lambda m: m.observed_share or 0.0)
+    shares = [words.quantity(100 * (m.observed_share or 0.0), "%") for m in (best, worst)]
+    if best.month == worst.month:
+        return [words("finding.observed_one", month=best.month, share=shares[0])]
+    return [
+        words(
+            "finding.observed",
+            best=best.month,
+            best_share=shares[0],
+            worst=worst.month,
+            worst_share=shares[1],
+        )
+    ]

@@ -1,0 +1,116 @@
+"""The long table of a summary as CSV: every number with its denominator and trace key."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from eco_index.summary import IndexValue, Summary
+
+CSV_COLUMNS = (
+    "region", "programme", "period", "zone", "zone_name_zh", "zone_name_en", "kind", "indicator",
+    "variable", "title_zh", "title_en", "value", "unit", "denominator_zh", "denominator_en",
+    "denominator_km2", "valid_km2", "no_data_km2", "previous", "change", "interval_low",
+    "interval_high", "grade_zh", "grade_en", "change_class_zh", "change_class_en", "method",
+    "evidence", "provisional", "simulated", "status", "trace",
+)  # fmt: skip
+
+
+# Columns that are fields of a row under the same name.
+_SAME_NAME = (
+    "indicator", "variable", "value", "unit", "denominator_km2", "valid_km2", "no_data_km2",
+    "previous", "change", "method", "evidence", "trace",
+)  # fmt: skip
+
+
+def csv_table(summary: Summary) -> bytes:
+    """Return the long table as CSV (UTF-8 with byte-order mark, so that Excel reads Chinese).
+
+    Rows of kind ``indicator`` are the zone numbers; ``index`` and ``sub_index`` the official
+    indices. A missing value is an empty field. Text that a spreadsheet would take for a formula is
+    written with a leading apostrophe.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    base: dict[str, object] = {
+        "region": summary.region.id,
+        "programme": summary.programme.id,
+        "period": summary.period.id,
+        "simulated": _flag(summary.simulated),
+        "status": summary.status,
+    }
+    zones = {z.id: z for z in summary.zones}
+    for row in summary.rows:
+        low, high = row.interval or (None, None)
+        record = base | {
+            "zone": row.zone,
+            "zone_name_zh": zones[row.zone].name.zh,
+            "zone_name_en": zones[row.zone].name.en,
+            "kind": "indicator",
+            "interval_low": low,
+            "interval_high": high,
+            "title_zh": row.title.zh,
+            "title_en": row.title.en,
+            "denominator_zh": row.denominator.zh,
+            "denominator_en": row.denominator.en,
+            "provisional": _flag(row.provisional),
+        }
+        record |= {key: getattr(row, key) for key in _SAME_NAME}
+        writer.writerow(_safe(record))
+    for index in summary.indices:
+        for record in _index_records(index):
+            writer.writerow(_safe(base | record))
+    return ("\ufeff" + out.getvalue()).encode("utf-8")
+
+
+def _index_records(index: IndexValue) -> list[dict[str, object]]:
+    common: dict[str, object] = {
+        "zone": index.unit,
+        "zone_name_zh": index.name.zh,
+        "zone_name_en": index.name.en,
+        "indicator": index.method.partition("@")[0],
+        "unit": "1",
+        "method": index.method,
+        "trace": index.trace,
+    }
+    records = [
+        common
+        | {
+            "kind": "index",
+            "title_zh": index.title.zh,
+            "title_en": index.title.en,
+            "value": index.value,
+            "previous": index.previous,
+            "change": index.change,
+            "grade_zh": index.grade_title.zh,
+            "grade_en": index.grade_title.en,
+            "change_class_zh": index.change_title.zh,
+            "change_class_en": index.change_title.en,
+            "provisional": _flag(index.provisional),
+        }
+    ]
+    for sub in index.sub_indices:
+        records.append(
+            common
+            | {
+                "kind": "sub_index",
+                "variable": sub.id,
+                "title_zh": sub.title.zh,
+                "title_en": sub.title.en,
+                "value": sub.value,
+                "provisional": _flag(sub.provisional),
+            }
+        )
+    return records
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _safe(record: dict[str, object]) -> dict[str, object]:
+    return {
+        k: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@", "\t") else v
+        for k, v in record.items()
+    }
