@@ -1,0 +1,255 @@
+"""The committer: hands tiles to workers, commits each as it comes back, pins finished periods."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from eco_index.cube import Archive
+from eco_index.errors import EcoError, InputError
+from eco_index.executor import Workers, run_bounded
+from eco_index.months import check_failed_share, exclude_scenes
+from eco_index.period import Month, Period
+from eco_index.tasks import (
+    PlannedTask,
+    TileIndex,
+    composite_tasks,
+    period_digest,
+    product_tasks,
+)
+from eco_index.workers import CompositeJob, ProductJob, Result, run_composite, run_product
+
+if TYPE_CHECKING:
+    from eco_index.config import Region
+    from eco_index.sources.scene import AssetFailure, Scene
+
+log = logging.getLogger("eco_index")
+Progress = Callable[[str, int, int, str], None]
+OpenWorkers = Callable[[], Workers]
+
+
+@dataclass
+class Outcome:
+    """What came of a batch of tasks.
+
+    Attributes
+    ----------
+    done, skipped : int
+    failed : list of (task id, reason)
+    unreadable : dict
+        Month to scenes that could not be read.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: dict[str, list[AssetFailure]] = field(default_factory=dict)
+
+
+def compute_composites(
+    region: Region, archive: Archive, period: Period, workers: OpenWorkers, progress: Progress
+) -> Outcome:
+    """Bring the monthly composites of a period up to date.
+
+    A scene that proves unreadable is taken out of its month and the tiles it touches are made
+    again, until nothing changes any more.
+
+    Raises
+    ------
+    InputError
+        A month was never acquired; too many scenes are unusable.
+    """
+    months = region.config.period_months(period)
+    grid = archive.view().grid
+    index = TileIndex(grid, grid.tiles())
+    total = Outcome()
+    first = True
+    while True:
+        pending = _pending_composites(region, archive, months, index)
+        if first:
+            total.skipped = len(months) * len(index.tiles) - len(pending)
+            first = False
+        if not pending:
+            return total
+        scenes = {p.task.id: s for p, s in pending}
+        outcome = execute(
+            archive,
+            workers(),
+            run_composite,
+            [p for p, _ in pending],
+            lambda p: CompositeJob(
+                archive.path,
+                region.catalog,
+                grid,
+                p.task.tile,  # type: ignore[arg-type]
+                Month.parse(p.task.time_id),
+                scenes[p.task.id],  # noqa: B023  (used up before the next round)
+            ),
+            progress,
+            "composite",
+        )
+        total.done += outcome.done
+        total.failed = outcome.failed
+        if not outcome.unreadable:
+            return total
+        for month, failures in outcome.unreadable.items():
+            for failure in failures:
+                log.warning("%s: %s", month, failure)
+            exclude_scenes(archive, Month.parse(month), failures)
+        view = archive.view()
+        manifests = [m for m in map(view.manifest, months) if m is not None]
+        check_failed_share(region, period, manifests)
+
+
+def _pending_composites(
+    region: Region, archive: Archive, months: Sequence[Month], index: TileIndex
+) -> list[tuple[PlannedTask, tuple[Scene, ...]]]:
+    view = archive.view()
+    records = view.records()
+    pending = []
+    for month in months:
+        manifest = view.manifest(month)
+        if manifest is None:
+            raise InputError(
+                f"the scenes of {month.id} were never acquired",
+                where=str(archive.path),
+                fix="run the stage 'acquire' first (eco run does)",
+            )
+        tasks = composite_tasks(region, index, manifest, records, view.grid)
+        pending += [(p, scenes) for p, scenes in tasks if p.state != "done"]
+    return pending
+
+
+def compute_products(
+    region: Region, archive: Archive, period: Period, workers: OpenWorkers, progress: Progress
+) -> Outcome:
+    """Bring the products of a period up to date, for all tiles whose composites are done."""
+    view = archive.view()
+    grid, records = view.grid, view.records()
+    index = TileIndex(grid, grid.tiles())
+    composites: dict[str, PlannedTask] = {}
+    unfinished = set()
+    for month in region.config.period_months(period):
+        manifest = view.manifest(month)
+        assert manifest is not None
+        for planned, _ in composite_tasks(region, index, manifest, records, grid):
+            composites[planned.task.id] = planned
+            if planned.state != "done":
+                unfinished.add(planned.task.tile)
+    tasks = product_tasks(region, period, index.tiles, composites, records, grid)
+    pending = [p for p in tasks if p.state != "done" and p.task.tile not in unfinished]
+    outcome = Outcome()
+    if pending:
+        outcome = execute(
+            archive,
+            workers(),
+            run_product,
+            pending,
+            lambda p: ProductJob(archive.path, region, p.task.tile, period),  # type: ignore[arg-type]
+            progress,
+            "products",
+        )
+    outcome.skipped = sum(p.state == "done" for p in tasks)
+    outcome.failed += [
+        (p.task.id, "a monthly composite of this tile is missing")
+        for p in tasks
+        if p.state != "done" and p.task.tile in unfinished
+    ]
+    return outcome
+
+
+def execute(
+    archive: Archive,
+    workers: Workers,
+    function: Callable[..., Result],
+    tasks: Sequence[PlannedTask],
+    job_of: Callable[[PlannedTask], Any],
+    progress: Progress,
+    stage: str,
+) -> Outcome:
+    """Run tasks on workers and commit each when it is finished, one after the other.
+
+    Raises
+    ------
+    EcoError
+        The first expected error of a task (unusable input, full disk), after everything that
+        was under way is finished and, where it can be, committed.
+    """
+    outcome = Outcome()
+    stopped: list[EcoError] = []
+
+    def until_stopped() -> Iterable[PlannedTask]:
+        for planned in tasks:
+            if stopped:
+                return
+            yield planned
+
+    progress(stage, 0, len(tasks), "")
+    answers = run_bounded(workers, function, until_stopped(), lambda p: (archive.fork(), job_of(p)))
+    for finished, (planned, result, error) in enumerate(answers, 1):
+        task = planned.task
+        if error is None and not result.failures:
+            try:
+                archive.commit(
+                    task.id, {task.id: planned.record(result.receipt)}, forks=[result.fork]
+                )
+                outcome.done += 1
+            except EcoError as problem:
+                error = problem
+        elif error is None:
+            outcome.unreadable.setdefault(task.time_id, []).extend(result.failures)
+        if isinstance(error, EcoError):
+            stopped.append(error)
+        elif isinstance(error, Exception):
+            log.error("%s failed", task.id, exc_info=error)
+            outcome.failed.append((task.id, f"{type(error).__name__}: {error}"))
+        elif error is not None:
+            raise error
+        progress(stage, finished, len(tasks), task.id)
+    if stopped:
+        raise stopped[0]
+    return outcome
+
+
+def tags_of(tags: Iterable[str], period: Period) -> list[str]:
+    """Return the tags of a period, oldest first: ``2025``, ``2025.2``, ``2025.3`` ..."""
+    pattern = re.compile(rf"^{re.escape(period.id)}(?:\.(\d+))?$")
+    numbered = [(int(m[1] or 1), tag) for tag in tags if (m := pattern.match(tag))]
+    return [tag for _, tag in sorted(numbered)]
+
+
+def tag_period(archive: Archive, period: Period) -> str:
+    """Pin a finished period: keep its newest tag if that holds the same products, else add one.
+
+    Returns
+    -------
+    str
+        ``2025`` the first time, then ``2025.2``, ``2025.3`` ...
+
+    Raises
+    ------
+    InputError
+        A tile of the period is not done.
+    """
+    view = archive.view()
+    tiles = view.grid.tiles()
+    digest = period_digest(period, tiles, view.states())
+    if digest is None:
+        raise InputError(
+            f"period {period.id} cannot be pinned: some of its tiles are not done",
+            where=str(archive.path),
+            fix="run the same command again",
+        )
+    existing = tags_of(view.tags, period)
+    if existing:
+        pinned = archive.view(existing[-1])
+        if period_digest(period, tiles, pinned.states()) == digest:
+            return existing[-1]
+    number = len(existing) + 1
+    name = period.id if number == 1 else f"{period.id}.{number}"
+    archive.tag(name, view.snapshot)
+    log.info("period %s is pinned as '%s'", period.id, name)
+    return name

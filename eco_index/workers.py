@@ -1,0 +1,157 @@
+"""What a worker does: compute one tile and write it into its own fork of the archive's session.
+
+Only short receipts and the fork (references to what was written) go back to the committer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from eco_index.cube import TimeAxis, write_tile
+from eco_index.cube.storage import translate
+from eco_index.errors import EcoError, InputError
+from eco_index.grid import Grid, Tile
+from eco_index.period import Month, Period
+from eco_index.products import PRODUCTS
+
+if TYPE_CHECKING:
+    from eco_index.catalog import Catalog
+    from eco_index.config import Region
+    from eco_index.sources.scene import AssetFailure, Scene
+
+
+@dataclass(frozen=True)
+class CompositeJob:
+    """Composite one tile of one month."""
+
+    archive: Path
+    catalog: Catalog
+    grid: Grid
+    tile: Tile
+    month: Month
+    scenes: tuple[Scene, ...]
+
+
+@dataclass(frozen=True)
+class ProductJob:
+    """Compute all products of one tile and period."""
+
+    archive: Path
+    region: Region
+    tile: Tile
+    period: Period
+
+
+@dataclass(frozen=True)
+class Result:
+    """What comes back from a worker.
+
+    Attributes
+    ----------
+    fork : ForkSession or None
+        Session with the tile written; None if scenes could not be read.
+    receipt : dict
+        Short facts about the tile.
+    failures : tuple of AssetFailure
+        Scenes that could not be read; nothing was written then.
+    """
+
+    fork: Any
+    receipt: dict[str, Any]
+    failures: tuple[AssetFailure, ...] = ()
+
+
+def run_composite(fork: Any, job: CompositeJob) -> Result:
+    """Composite a tile and write it into the fork."""
+    from eco_index.composite import composite_tile
+
+    made = composite_tile(job.scenes, job.catalog, job.grid, job.tile)
+    if made.failures:
+        return Result(None, {}, tuple(made.failures))
+    clear = int(np.count_nonzero(made.clear_count))
+    _refuse_empty("ndvi_max", made.ndvi_max, clear, job.month.id, job.tile)
+    arrays = {
+        "ndvi_max": made.ndvi_max,
+        "clear_count": made.clear_count,
+        "obs_count": made.obs_count,
+    }
+    _write(fork, job.archive, "monthly", job.month.id, job.tile, arrays)
+    return Result(fork, {"scenes": len(job.scenes), "clear_pixels": clear})
+
+
+def run_product(fork: Any, job: ProductJob) -> Result:
+    """Compute a tile's products from its monthly composites and write them into the fork."""
+    from eco_index.period_products import compute_period
+
+    monthly = read_monthly(fork, job.region, job.period, job.tile)
+    arrays = compute_period(job.region, job.tile, job.period, monthly)
+    season = {m.id for m in job.region.config.season_months(job.period)}
+    seen = np.zeros(job.tile.shape, dtype=bool)
+    for month, (_, clear_count) in monthly.items():
+        if month in season:
+            seen |= clear_count > 0
+    for product in ("ndvi_max", "fvc"):
+        if product in arrays:
+            n_seen = int(np.count_nonzero(seen))
+            _refuse_empty(product, arrays[product], n_seen, job.period.id, job.tile)
+    _write(fork, job.archive, job.period.cadence, job.period.id, job.tile, arrays)
+    valid = {
+        name: int(np.count_nonzero(values != PRODUCTS[name].fill))
+        for name, values in arrays.items()
+        if PRODUCTS[name].fill is not None
+    }
+    return Result(fork, {"valid_pixels": valid})
+
+
+def read_monthly(
+    session: Any, region: Region, period: Period, tile: Tile
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return month id to (ndvi_max, clear_count) of a tile, stored integers."""
+    root = zarr.open_group(session.store, mode="r")
+    axis = TimeAxis.from_dict(root.attrs["time_axis"])  # type: ignore[arg-type]
+    rows, columns = tile.slices
+    monthly = {}
+    for month in region.config.period_months(period):
+        step = axis.index("monthly", month.id)
+        ndvi, clear = (
+            np.asarray(root[f"monthly/{name}"][step, rows, columns])  # type: ignore[index]
+            for name in ("ndvi_max", "clear_count")
+        )
+        monthly[month.id] = (ndvi, clear)
+    return monthly
+
+
+def _refuse_empty(product: str, values: np.ndarray, n_seen: int, time_id: str, tile: Tile) -> None:
+    """Refuse a result without any value where the input has values: a silent fault upstream."""
+    if n_seen and not np.any(values != PRODUCTS[product].fill):
+        raise InputError(
+            f"{product} of {time_id} has no value in tile {tile.id}, though {n_seen} of its "
+            f"pixels have clear observations",
+            rule="a result that is empty although its input is not is never stored",
+            fix="look at scale, offset and valid range of the imagery's bands in the catalogue",
+        )
+
+
+def _write(
+    fork: Any,
+    archive: Path,
+    group: str,
+    time_id: str,
+    tile: Tile,
+    arrays: dict[str, np.ndarray],
+) -> None:
+    try:
+        write_tile(fork, group, time_id, tile, arrays)
+    except EcoError:
+        raise
+    except Exception as error:
+        # Said here, in words: Icechunk's own exceptions may not survive the way between processes.
+        message = translate(error, archive, f"write {group} {time_id}, tile {tile.id}")
+        if message is None:
+            raise
+        raise message from None
