@@ -21,7 +21,6 @@ LUCC = np.array([33, 21, 22, 12, 51, 52, 53, 65, 61, 42, 41, 64], np.uint8)
 
 WATER_NDVI = -0.25
 SHORE_PX = 4.0  # width of the bare shore on the land side of water
-BLUR_PX = 1.3  # optics and mixed pixels: class borders are not sharp
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,11 @@ def river_half_width_px(spec: SimSpec) -> float:
     return max(1.3, 0.0013 * spec.size_px)
 
 
+def blur_px(spec: SimSpec) -> float:
+    """Optics and mixed pixels: class borders are not sharp (less so in small regions)."""
+    return float(np.clip(0.001 * spec.size_px, 0.6, 1.3))
+
+
 def _smoothstep(x: np.ndarray) -> np.ndarray:
     x = np.clip(x, 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
@@ -149,6 +153,7 @@ class _Base:
             0.72 - 0.36 * v - 0.16 * (1 - u) + 0.035 * broad + 0.025 * self.detail, 0.12, 0.85
         ).astype(np.float32)
         self._hills(frame, rng)
+        self._woods(frame)
         self._farmland(frame, rng, broad)
         self._sand(frame)
         self._wetland(frame, broad)
@@ -165,6 +170,13 @@ class _Base:
         detail = self.detail[where]
         self._set(where, relief > 0.92, SHRUB, 0.60 + 0.03 * detail)
         self._set(where, relief > 1.05, TREE, np.clip(0.86 + 0.03 * detail, 0.74, 0.96))
+
+    def _woods(self, frame: _Frame) -> None:
+        for blob in places.WOODS:
+            where, radius = frame.window(blob, 1.3)
+            detail = self.detail[where]
+            inside = radius + 0.10 * detail < 1
+            self._set(where, inside, TREE, np.clip(0.80 + 0.03 * detail, 0.7, 0.9))
 
     def _farmland(self, frame: _Frame, rng: np.random.Generator, broad: np.ndarray) -> None:
         where, radius = frame.window(places.FARMLAND, 1.2)
@@ -245,7 +257,8 @@ def _state(frame: _Frame, base: _Base, river: np.ndarray, changed: bool) -> Stat
     total = _BRIGHTNESS[classes] * (1 + np.float32(0.03) * base.texture)
     total -= np.float32(0.06) * cover * (classes == GRASS)
     winter = np.minimum(_WINTER[classes], peak)
-    layers = [gaussian_filter(a, BLUR_PX, mode="nearest") for a in (peak, winter, total)]
+    blur = blur_px(frame.spec)
+    layers = [gaussian_filter(a, blur, mode="nearest") for a in (peak, winter, total)]
     # Water is flat up to its edge; the shore rises on the land side, so water has no cover at all.
     shore = _smoothstep(water / np.float32(SHORE_PX))
     wet = (np.float32(WATER_NDVI), np.float32(WATER_NDVI), np.float32(0.07))

@@ -153,9 +153,9 @@ def render(
             if shade > 0:
                 # Shaded red falls more than shaded NIR: an unmasked shadow would look greener.
                 depth = _ramp(shade, margins[0])
-                r *= 1 - 0.72 * depth
-                n *= 1 - 0.50 * depth
-                label = SHADOW_DEEP if shade > 6 * margins[0] else SHADOW
+                r *= 1 - 0.84 * depth
+                n *= 1 - 0.58 * depth
+                label = SHADOW_DEEP if bits >> np.uint64(61) == np.uint64(0) else SHADOW
             white = _sample(snow, wi, wj)
             if white > 0:
                 depth = _ramp(white, margins[1])

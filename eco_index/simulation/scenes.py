@@ -169,7 +169,7 @@ def write_scene(world: World, item: Pass, window: Window, root: Path) -> dict[st
         cloud,
         snow,
         (cloud_margin, snow_margin),
-        (-0.030 * pixels, -0.018 * pixels),  # the sun stands in the south-east
+        (-0.045 * pixels, -0.030 * pixels),  # the sun stands in the south-east
         window.edge,
         (1 / spec.size_px, (0.5 - spec.margin_px) / spec.size_px),
         season(item.date),
