@@ -1,0 +1,36 @@
+"""Read what the simulation wrote: for tests that compare with its truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from rasterio import features
+
+from eco_index.grid import Grid
+
+
+def truth(folder: Path, year: int) -> dict[str, np.ndarray]:
+    with np.load(folder / "data" / "truth" / f"truth_{year}.npz") as file:
+        return dict(file)
+
+
+def layer(folder: Path, name: str, grid: Grid) -> gpd.GeoDataFrame:
+    return gpd.read_file(folder / "data" / "vectors" / f"{name}.gpkg").to_crs(grid.crs_wkt)
+
+
+def changes(folder: Path, grid: Grid) -> dict[str, np.ndarray]:
+    text = (folder / "data" / "truth" / "changes.geojson").read_text(encoding="utf-8")
+    return {
+        f["properties"]["kind"]: features.rasterize(
+            [f["geometry"]], grid.shape, transform=grid.transform
+        ).astype(bool)
+        for f in json.loads(text)["features"]
+    }
+
+
+def zones(frame: gpd.GeoDataFrame, grid: Grid) -> np.ndarray:
+    shapes = [(g, k + 1) for k, g in enumerate(frame.geometry)]
+    return features.rasterize(shapes, grid.shape, transform=grid.transform)
