@@ -127,7 +127,7 @@ def context_of(
             for d in summary.inputs
         ],
         "provenance": _provenance(summary, words),
-        "trace_command": f"eco trace {summary.region.id} {first_key}",
+        "trace_command": f"eco trace {words('trace.folder')} {first_key}",
         "cube_command": f'open_cube("archive.icechunk", group="{_group(summary)}", '
         f'ref="{tag or summary.provenance.snapshot}")',
         "code_version": summary.provenance.code_version,
