@@ -138,6 +138,13 @@ class MethodNumber(Strict):
     source: str
 
 
+class MethodInput(Strict):
+    """What an input of an official index is called."""
+
+    title: Text
+    unit: str
+
+
 class MethodUse(Strict):
     """A method that was used, with the numbers it rests on."""
 
@@ -148,6 +155,9 @@ class MethodUse(Strict):
     overlay_digest: str | None = None
     provisional: bool
     numbers: tuple[MethodNumber, ...]
+    inputs: dict[str, MethodInput] = Field(
+        default_factory=dict, description="titles of an index's inputs, by column name"
+    )
 
 
 class MonthQuality(Strict):

@@ -285,5 +285,9 @@ def _methods() -> tuple[S.MethodUse, ...]:
                 S.MethodNumber(key="weight.biological", value=0.35, unit="1", evidence="primary",
                                source="HJ 192-2015, 6.1"),
             ),
+            inputs={
+                "cod_t": S.MethodInput(title=Text(zh="化学需氧量排放量", en="COD load"), unit="t"),
+                "area_km2": S.MethodInput(title=Text(zh="单元面积", en="unit area"), unit="km2"),
+            },
         ),
     )  # fmt: skip

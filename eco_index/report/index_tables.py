@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from eco_index.report.tables import MOST_COLUMNS, Cell, Line, Table, marked, split_wide, tone
+from eco_index.report.tables import (
+    MOST_COLUMNS,
+    Cell,
+    Line,
+    Table,
+    marked,
+    split_wide,
+    tone,
+    unit_title,
+)
 from eco_index.report.text import NO_VALUE, Words
-from eco_index.summary import IndexValue, SubIndex
+from eco_index.summary import IndexValue, MethodInput, SubIndex
+
+Titles = Mapping[str, MethodInput]
 
 
 def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
@@ -42,14 +53,14 @@ def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
     )
 
 
-def _sub_cell(index: IndexValue, sub_id: str, words: Words) -> Cell:
+def _sub_cell(index: IndexValue, sub_id: str, titles: Titles, words: Words) -> Cell:
     sub = next((s for s in index.sub_indices if s.id == sub_id), None)
     if sub is None:
         return Cell(NO_VALUE, tone="missing")
     if sub.value is None:
         if not sub.missing:
             return Cell(words("text.not_evaluated"), numeric=False, tone="missing")
-        missing = words.listed([input_title(m, words) for m in sub.missing], most=4)
+        missing = words.listed([input_title(m, titles, words) for m in sub.missing], most=4)
         text = words("text.not_evaluated_missing", missing=missing)
         return Cell(text, numeric=False, tone="missing")
     text = words.number(sub.value)
@@ -58,24 +69,28 @@ def _sub_cell(index: IndexValue, sub_id: str, words: Words) -> Cell:
     return Cell(text, provisional=sub.provisional)
 
 
-def input_title(name: str, words: Words) -> str:
+def input_title(name: str, titles: Titles, words: Words) -> str:
     """Return the words for an input of an official index; its column name where there are none."""
-    key = f"input.{name}"
-    return words(key) if words.has(key) else name
+    return words.name(titles[name].title) if name in titles else name
 
 
-def sub_index_tables(indices: Sequence[IndexValue], words: Words) -> list[Table]:
+def _with_unit(name: str, titles: Titles, words: Words) -> str:
+    unit = titles[name].unit if name in titles else ""
+    return unit_title(input_title(name, titles, words), unit, words)
+
+
+def sub_index_tables(indices: Sequence[IndexValue], titles: Titles, words: Words) -> list[Table]:
     """Return every sub-index of every unit, with weights."""
     subs = _tree(indices[0].sub_indices)
     names = [i.name.get(words.language) for i in indices]
     if len(indices) > MOST_COLUMNS:
-        return split_wide(_units_by_subs(subs, indices, names, words), words)
+        return split_wide(_units_by_subs(subs, indices, names, titles, words), words)
     lines = [
         Line(
             words.name(sub.title),
             (
                 Cell(words.plain(sub.weight)),
-                *(_sub_cell(index, sub.id, words) for index in indices),
+                *(_sub_cell(index, sub.id, titles, words) for index in indices),
             ),
             level,
         )
@@ -94,11 +109,12 @@ def _units_by_subs(
     subs: Sequence[tuple[int, SubIndex]],
     indices: Sequence[IndexValue],
     names: Sequence[str],
+    titles: Titles,
     words: Words,
 ) -> Table:
     weights = Line(words("table.weight"), tuple(Cell(words.plain(s.weight)) for _, s in subs), -1)
     lines = [
-        Line(name, tuple(_sub_cell(index, sub.id, words) for _, sub in subs))
+        Line(name, tuple(_sub_cell(index, sub.id, titles, words) for _, sub in subs))
         for name, index in zip(names, indices, strict=True)
     ]
     return Table(
@@ -121,7 +137,7 @@ def _tree(subs: Sequence[SubIndex], parent: str = "", level: int = 0) -> list[tu
     return found
 
 
-def input_tables(indices: Sequence[IndexValue], words: Words) -> list[Table]:
+def input_tables(indices: Sequence[IndexValue], titles: Titles, words: Words) -> list[Table]:
     """Return the inputs of an official index by unit."""
     names = list(dict.fromkeys(n for i in indices for n in i.inputs))
     caption = words("text.inputs_caption", title=indices[0].title.get(words.language))
@@ -129,7 +145,7 @@ def input_tables(indices: Sequence[IndexValue], words: Words) -> list[Table]:
         table = Table(
             caption,
             words("table.zone"),
-            tuple(input_title(name, words) for name in names),
+            tuple(_with_unit(name, titles, words) for name in names),
             tuple(
                 Line(
                     i.name.get(words.language),
@@ -145,7 +161,7 @@ def input_tables(indices: Sequence[IndexValue], words: Words) -> list[Table]:
         tuple(i.name.get(words.language) for i in indices),
         tuple(
             Line(
-                input_title(name, words),
+                _with_unit(name, titles, words),
                 tuple(Cell(words.plain(_rounded(i.inputs.get(name)))) for i in indices),
             )
             for name in names

@@ -188,16 +188,18 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
     for index in summary.indices:
         by_method.setdefault(index.method, []).append(index)
     found = []
-    for indices in by_method.values():
+    for key, indices in by_method.items():
+        method = key.partition("@")[0]
         title = indices[0].title.get(words.language)
+        titles = {k: v for m in summary.methods if m.id == method for k, v in m.inputs.items()}
         options = {k: v for i in indices for k, v in i.options.items()}
         found.append(
             {
                 "title": title,
                 "table": index_tables.index_table(indices, words),
                 "charts": index_charts(indices, words, font),
-                "subs": index_tables.sub_index_tables(indices, words),
-                "inputs": index_tables.input_tables(indices, words),
+                "subs": index_tables.sub_index_tables(indices, titles, words),
+                "inputs": index_tables.input_tables(indices, titles, words),
                 "options": [words("text.option", name=k, value=v) for k, v in options.items()],
             }
         )
