@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Patch
@@ -108,7 +108,11 @@ def map_figure(
             prop=sized(font, 7.5), bbox_to_anchor=(0.0, 0.0), handlelength=1.3,
             handleheight=0.9, columnspacing=1.0, labelspacing=0.35, borderaxespad=0.2,
         )  # fmt: skip
-    return figure_png(figure, keep=[c.colour for c in classes])
+    keep = [c.colour for c in classes]
+    if layer.kind == "continuous":
+        # The whole colour bar, also where the map itself has no such value.
+        keep = [to_hex(c) for c in palette(layer.palette)(np.linspace(0, 1, 160))]
+    return figure_png(figure, keep=keep)
 
 
 def _present(layer: MapLayer, raster: Raster) -> list[Any]:

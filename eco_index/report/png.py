@@ -14,7 +14,7 @@ from PIL import Image
 
 from eco_index.errors import InputError
 
-DPI = 200
+DPI = 180
 
 
 def figure_png(figure: Figure, *, dpi: int = DPI, keep: Sequence[str] = ()) -> bytes:
