@@ -31,6 +31,7 @@ PALETTES = {
 }
 DIVERGING = ("BrBG", "RdBu", "PuOr", "PRGn")
 NO_DATA = "#d7d7d3"
+STAMP, STAMP_EDGE = "#b3261e", "#d9928e"
 
 
 def map_figure(
@@ -72,7 +73,7 @@ def map_figure(
     has_gaps = bool(np.ma.getmaskarray(raster.values).any())
     entries = len(classes) + has_gaps
     rows = math.ceil(entries / columns) if layer.kind == "classes" else 0
-    below = 0.22 + 0.19 * rows if layer.kind == "classes" else 0.62
+    below = 0.1 + 0.19 * rows if layer.kind == "classes" else 0.62
     figure = Figure(figsize=(inches, map_height + below), facecolor="white")
     share = map_height / (map_height + below)
     axes = figure.add_axes((0.005, 1 - share, 0.99, share * 0.995))
@@ -94,7 +95,7 @@ def map_figure(
     north_arrow(axes, raster, words, font)
     if stamp:
         axes.text(
-            0.015, 0.985, stamp, transform=axes.transAxes, ha="left", va="top", color="#b3261e",
+            0.015, 0.985, stamp, transform=axes.transAxes, ha="left", va="top", color=STAMP,
             fontproperties=sized(font, 9), path_effects=HALO, zorder=9,
         )  # fmt: skip
     if layer.kind == "classes":
@@ -112,7 +113,7 @@ def map_figure(
     if layer.kind == "continuous":
         # The whole colour bar, also where the map itself has no such value.
         keep = [to_hex(c) for c in palette(layer.palette)(np.linspace(0, 1, 160))]
-    return figure_png(figure, keep=keep)
+    return figure_png(figure, keep=[INK, STAMP, STAMP_EDGE, NO_DATA, "#ffffff", *keep])
 
 
 def _present(layer: MapLayer, raster: Raster) -> list[Any]:
