@@ -116,11 +116,31 @@ def grid_inputs(grid: Grid, tile: Tile | None = None) -> dict[str, Any]:
 
 
 def search_receipt(found: Found) -> dict[str, str]:
-    """Return what a search answered: scene to hash of what identifies its files."""
-    answer = {f"{s.dataset}/{s.id}": hash_of(s.fingerprint())[:16] for s in found.scenes}
+    """Return what a search answered: scene to hash of what identifies its files.
+
+    Local files count with size and time of change: cheap, and a file that was merely copied
+    costs no more than another look at it (composites go by checksums).
+    """
+    answer = {}
+    for scene in found.scenes:
+        stamps = {band: _stamp(asset.href) for band, asset in sorted(scene.assets.items())}
+        answer[f"{scene.dataset}/{scene.id}"] = hash_of([scene.fingerprint(), stamps])[:16]
     for failure in found.failures:
         answer[f"{failure.dataset}/{failure.scene}"] = "failed"
     return answer
+
+
+def _stamp(href: str) -> list[int] | str:
+    from eco_index.sources.raster import local_path
+
+    path = local_path(href)
+    if path is None:
+        return "remote"
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing"
+    return [status.st_size, status.st_mtime_ns]
 
 
 def acquire_inputs(region: Region, receipt: Mapping[str, str]) -> dict[str, Any]:

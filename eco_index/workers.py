@@ -90,15 +90,6 @@ def run_product(fork: Any, job: ProductJob) -> Result:
 
     monthly = read_monthly(fork, job.region, job.period, job.tile)
     arrays = compute_period(job.region, job.tile, job.period, monthly)
-    season = {m.id for m in job.region.config.season_months(job.period)}
-    seen = np.zeros(job.tile.shape, dtype=bool)
-    for month, (_, clear_count) in monthly.items():
-        if month in season:
-            seen |= clear_count > 0
-    for product in ("ndvi_max", "fvc"):
-        if product in arrays:
-            n_seen = int(np.count_nonzero(seen))
-            _refuse_empty(product, arrays[product], n_seen, job.period.id, job.tile)
     _write(fork, job.archive, job.period.cadence, job.period.id, job.tile, arrays)
     valid = {
         name: int(np.count_nonzero(values != PRODUCTS[name].fill))
