@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,12 @@ def polygon_area_m2(geometries: Any, crs: CRS) -> np.ndarray:
 
     require_equal_area(crs, "area of polygons")
     return np.asarray(shapely.area(np.asarray(geometries, dtype=object)))
+
+
+@lru_cache(maxsize=8)
+def _to_lonlat(crs_wkt: str) -> Transformer:
+    # Making a transformer takes about 0.1 s; a large region asks for the bounds of each tile.
+    return Transformer.from_crs(CRS.from_wkt(crs_wkt), "EPSG:4326", always_xy=True)
 
 
 @dataclass(frozen=True, order=True)
@@ -184,8 +190,7 @@ class Grid:
         self, bounds: tuple[float, float, float, float] | None = None
     ) -> tuple[float, float, float, float]:
         """West, south, east, north (degrees, WGS 84) of `bounds`, by default of the whole grid."""
-        to_lonlat = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-        return to_lonlat.transform_bounds(*(bounds or self.bounds), densify_pts=21)
+        return _to_lonlat(self.crs_wkt).transform_bounds(*(bounds or self.bounds), densify_pts=21)
 
     def signature(self) -> dict[str, Any]:
         """What identifies the grid in digests and in the archive's template."""
