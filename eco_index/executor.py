@@ -13,6 +13,8 @@ from eco_index.errors import UsageError
 
 RULE = "local (threads), local:N (N processes on this machine) or tcp://host:port (Dask scheduler)"
 
+CONNECT_TIMEOUT = 10.0  # seconds to wait for a scheduler
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -93,7 +95,7 @@ def open_workers(cluster: str) -> Iterator[Workers]:
             yield Workers(client.get_executor(pure=False), lambda: int(value))
         return
     try:
-        client = distributed.Client(str(value), timeout="10s")
+        client = distributed.Client(str(value), timeout=CONNECT_TIMEOUT)
     except (OSError, TimeoutError, ValueError) as error:
         raise UsageError(
             f"no Dask scheduler answers at {value}",

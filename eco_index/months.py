@@ -83,7 +83,9 @@ def plan_month(region: Region, month: Month, view: CubeView | None) -> MonthPlan
     vanished = sorted(stored.keys() - receipt.keys())
     offered = receipt
     note = ""
-    if vanished and all(stored.get(k) == v for k, v in receipt.items()):
+    used = {f"{s.dataset}/{s.id}" for s in manifest.scenes} if manifest is not None else set()
+    # A failed scene that is gone was tidied away by somebody: that is a change.
+    if used & set(vanished) and all(stored.get(k) == v for k, v in receipt.items()):
         offered = stored
         note = (
             f"{month.id}: {len(vanished)} scene(s) are no longer offered by their source; the "

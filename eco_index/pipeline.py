@@ -53,7 +53,7 @@ class RunReport:
     summaries, reports : list of str
         Paths.
     failures : list of dict
-        What failed: stage, period, item, what, and exit_code of the error.
+        What failed: stage, period, item, what, detail, and exit_code of the error.
     scene_failures : list of dict
         Assets that could not be used: month, dataset, scene, asset, reason.
     notes : list of str
@@ -78,13 +78,16 @@ class RunReport:
     def to_dict(self) -> dict[str, Any]:
         return vars(self) | {"exit_code": self.exit_code}
 
-    def _fail(self, stage: str, period: str, item: str, error: BaseException) -> None:
-        what = error.what if isinstance(error, EcoError) else f"{type(error).__name__}: {error}"
-        code = getattr(error, "exit_code", 1)
-        self.failures.append(
-            {"stage": stage, "period": period, "item": item, "what": what, "exit_code": code}
-        )
-        log.error("%s of %s failed: %s", stage, " ".join((period, item)).strip(), error)
+    def _fail(self, stage: str, period: str, item: str, failure: dict[str, Any]) -> None:
+        self.failures.append({"stage": stage, "period": period, "item": item} | failure)
+        log.error("%s of %s failed: %s", stage, f"{period} {item}".strip(), failure["what"])
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    if isinstance(error, EcoError):
+        return {"what": error.what, "detail": str(error), "exit_code": error.exit_code}
+    what = f"{type(error).__name__}: {error}"
+    return {"what": what, "detail": what, "exit_code": 1}
 
 
 def acquire_period(
@@ -195,7 +198,7 @@ def assess_period(
     -------
     dict
         ``period``, ``summaries`` (programme to path), ``made``, ``skipped`` (programmes),
-        ``failures`` (programme to error).
+        ``failures`` (programme to what, detail, exit_code).
     """
     from eco_index import assessment
 
@@ -226,7 +229,7 @@ def assess_period(
             receipt["summaries"][name] = str(summary)
         except Exception as error:
             log.debug("assessment of %s failed", name, exc_info=True)
-            receipt["failures"][name] = error
+            receipt["failures"][name] = _failure(error)
     progress("assess", len(names), len(names), period.id)
     return receipt
 
@@ -242,7 +245,7 @@ def report_period(
     Returns
     -------
     dict
-        ``period``, ``reports`` (paths), ``failures`` (programme to error).
+        ``period``, ``reports`` (paths), ``failures`` (programme to what, detail, exit_code).
     """
     from eco_index import report
 
@@ -261,7 +264,7 @@ def report_period(
             receipt["reports"] += [str(folder / f) for f in REPORT_FILES if (folder / f).exists()]
         except Exception as error:
             log.debug("report of %s failed", name, exc_info=True)
-            receipt["failures"][name] = error
+            receipt["failures"][name] = _failure(error)
     progress("report", len(names), len(names), period.id)
     return receipt
 
@@ -303,7 +306,7 @@ def run(
             counts = getattr(error, "receipt", {})
             for key in report.tasks:
                 report.tasks[key] += counts.get(key, 0)
-            report._fail("compute", period.id, "", error)
+            report._fail("compute", period.id, "", _failure(error))
             continue
         for stage, receipt in (
             ("assess", assess_period(region, period, programmes, progress)),

@@ -17,6 +17,7 @@ from eco_index.grid import Grid, Tile
 from eco_index.months import MonthPlan, ensure_overlap, plan_month
 from eco_index.period import Month, Period
 from eco_index.products import products_of
+from eco_index.summary import read_summary
 from eco_index.tasks import (
     STATES,
     PlannedTask,
@@ -298,11 +299,10 @@ def assessment_outdated(
         Report files that must exist beside the summary.
     """
     from eco_index import assessment
-    from eco_index.summary import read_summary
 
     folder = assessment_folder(region, period, programme)
     try:
-        stored = read_summary(folder / "summary.json").provenance.input_digest
+        stored = stored_digest(folder / "summary.json")
         digest = assessment.assessment_digest(region, region.programmes[programme], period, view)
     except EcoError as error:
         return error.what
@@ -310,6 +310,11 @@ def assessment_outdated(
         return "its inputs, parameters or code changed"
     missing = [name for name in files if not (folder / name).exists()]
     return f"report files are missing: {', '.join(missing)}" if missing else ""
+
+
+def stored_digest(summary: Path) -> str:
+    """Return the digest of everything that a written summary was made from."""
+    return read_summary(summary).provenance.input_digest
 
 
 def assessment_folder(region: Region, period: Period, programme: str) -> Path:

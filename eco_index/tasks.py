@@ -209,13 +209,15 @@ def composite_tasks(
         d: dict(composite.parameters(region.catalog.get(d, "the region's imagery")))
         for d in region.config.imagery
     }
+    # The algorithms are the same for all datasets: another dataset does not change the code.
+    code = {k: v for record in per_dataset.values() for k, v in record.pop("versions").items()}
     planned = []
     prints = {(s.dataset, s.id): s.fingerprint() for s in manifest.scenes}
     for tile, scenes in index.touching(manifest.scenes).items():
         used = sorted({s.dataset for s in scenes})
         inputs = {
-            # Without any scene nothing is decoded: only the code could change the result.
-            "code": [composite.VERSION],
+            "code": code,
+            # Only of datasets that have scenes here: others cannot change this tile.
             "parameters": {d: per_dataset[d] for d in used if d in per_dataset},
             "grid": grid_inputs(grid, tile),
             "scenes": [prints[s.dataset, s.id] for s in scenes],

@@ -65,7 +65,7 @@ def show(archive_path: Path | str, commits: int = 10) -> dict[str, Any]:
         for task, record in sorted(records.items())
         if task.startswith("acquire/")
     ]
-    history = []
+    history: list[dict[str, str]] = []
     for commit in archive.repo.ancestry(snapshot_id=view.snapshot):
         if len(history) == commits:
             break

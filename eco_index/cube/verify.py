@@ -277,5 +277,5 @@ def _check_range(product: Product, valid: np.ndarray, where: str) -> Iterator[Fi
         yield Finding(
             "error",
             where,
-            f"{product.id} reaches from {smallest} to {largest}; stored values lie in {low}..{high}",
+            f"{product.id} reaches from {smallest} to {largest}, outside {low}..{high} (stored)",
         )

@@ -1,0 +1,448 @@
+"""The archive: template, region writes, commits, tags, refusals, verify and show."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+import rioxarray  # noqa: F401
+import tiny_region
+import xarray as xr
+import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyproj import CRS
+
+from eco_index import cube
+from eco_index.cube import storage
+from eco_index.cube.archive import check_layout
+from eco_index.errors import InputError, PartialError
+from eco_index.period import Month
+
+RECORD = cube.TaskRecord("d1", {"scenes": "x"}, {})
+
+
+def put(archive: cube.Archive, group: str, time_id: str, tile: Any, **arrays: np.ndarray) -> str:
+    fork = archive.fork()
+    cube.write_tile(fork, group, time_id, tile, arrays)
+    kind = "composite" if group == "monthly" else "product"
+    return archive.commit("test", {f"{kind}/{time_id}/{tile.id}": RECORD}, forks=[fork])
+
+
+def full(tile: Any, value: int, dtype: str) -> np.ndarray:
+    return np.full(tile.shape, value, dtype)
+
+
+def test_open_cube_gives_physical_values_crs_and_times(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[-1]
+    put(archive, "yearly", "2025", tile, fvc=full(tile, 4321, "uint16"))
+    with cube.open_cube(region.archive_path) as ds:
+        assert ds.rio.crs is not None
+        assert CRS.from_user_input(ds.rio.crs.to_wkt()) == region.grid.crs
+        assert ds.rio.transform() == region.grid.transform
+        assert "spatial_ref" in ds.coords and "spatial_ref" not in ds.data_vars
+        assert ds.fvc.dims == ("time", "y", "x")
+        value = ds.fvc.sel(time="2025").isel(y=-1, x=-1).compute().item()
+        assert value == pytest.approx(0.4321)
+        assert np.isnan(ds.fvc.sel(time="2024")).all()
+        assert ds.valid_months.dtype == np.uint8
+        assert list(ds.time.dt.year.values) == [2024, 2025]
+        bounds = ds.time_bounds.values.astype("datetime64[D]").astype(str)
+        assert bounds[1].tolist() == ["2025-01-01", "2026-01-01"]
+        assert np.array_equal(ds.y, region.grid.y()) and np.array_equal(ds.x, region.grid.x())
+
+
+def test_months_and_halves_have_their_own_axes(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+    monthly = cube.open_cube(region.archive_path, "monthly")
+    assert monthly.time.dt.strftime("%Y-%m").values.tolist() == [
+        *("2024-05", "2024-06", "2024-07", "2025-05", "2025-06", "2025-07")
+    ]
+    halves = cube.open_cube(region.archive_path, "half_yearly")
+    assert halves.time.dt.strftime("%m-%d").values.tolist() == ["01-01", "07-01"] * 2
+    with pytest.raises(InputError, match="no group 'daily'"):
+        cube.open_cube(region.archive_path, "daily")
+
+
+def test_groups_carry_the_geozarr_conventions(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    view = cube.create_or_open(region).view()
+    attrs: dict[str, Any] = dict(view.root["yearly"].attrs)
+    assert CRS.from_wkt(attrs["proj:wkt2"]) == region.grid.crs
+    assert attrs["spatial:transform"] == list(region.grid.transform)[:6]
+    assert attrs["spatial:shape"] == list(region.grid.shape)
+    names = {c["name"] for c in attrs["zarr_conventions"]}
+    assert names == {"proj:", "spatial:"}
+
+
+def test_classes_carry_flags_and_text_in_both_languages(tmp_path: Path) -> None:
+    attrs = cube.template.product_attrs(cube.template.products_of("yearly", True)[-2])
+    assert attrs["flag_values"][0] == 11
+    assert len(attrs["flag_values"]) == len(attrs["flag_meanings"].split())
+    assert len(attrs["flag_values"]) == len(attrs["flag_titles_zh"])
+    assert attrs["long_name"] and attrs["long_name_zh"] and attrs["_FillValue"] == 0
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.tuples(st.integers(0, 50), st.integers(0, 50)).map(sorted),
+    columns=st.tuples(st.integers(0, 80), st.integers(0, 80)).map(sorted),
+)
+def test_any_window_reads_what_was_written(
+    full_cube: tuple[cube.CubeView, np.ndarray], rows: list[int], columns: list[int]
+) -> None:
+    view, expected = full_cube
+    window = (slice(*rows), slice(*columns))
+    got = view.read("monthly", "ndvi_max", "2025-06", window)
+    assert got.dtype == np.int16
+    assert np.array_equal(got, expected[window])
+
+
+@pytest.fixture(scope="module")
+def full_cube(tmp_path_factory: pytest.TempPathFactory) -> tuple[cube.CubeView, np.ndarray]:
+    region = tiny_region.region(tmp_path_factory.mktemp("full"))
+    archive = cube.create_or_open(region)
+    rng = np.random.default_rng(1)
+    values = rng.integers(-10000, 10001, region.grid.shape).astype("int16")
+    for tile in region.grid.tiles():
+        put(archive, "monthly", "2025-06", tile, ndvi_max=values[tile.slices])
+    return archive.view(), values
+
+
+def test_a_view_does_not_change_and_survives_pickling(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    put(archive, "yearly", "2024", tile, fvc=full(tile, 1, "uint16"))
+    before = archive.view()
+    put(archive, "yearly", "2024", tile, fvc=full(tile, 2, "uint16"))
+    before = pickle.loads(pickle.dumps(before))
+    assert before.read("yearly", "fvc", "2024", tile).max() == 1
+    assert archive.view().read("yearly", "fvc", "2024", tile).max() == 2
+    assert before.grid == archive.view().grid
+
+
+def test_forks_of_one_base_all_arrive(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tiles = region.grid.tiles()
+    forks = [archive.fork() for _ in tiles]
+    for k, (fork, tile) in enumerate(zip(forks, tiles, strict=True)):
+        cube.write_tile(fork, "yearly", "2024", tile, {"fvc": full(tile, k + 1, "uint16")})
+    for fork, tile in zip(reversed(forks), reversed(tiles), strict=True):
+        fork = pickle.loads(pickle.dumps(fork))
+        archive.commit(tile.id, {f"product/2024/{tile.id}": RECORD}, forks=[fork])
+    view = archive.view()
+    for k, tile in enumerate(tiles):
+        assert (view.read("yearly", "fvc", "2024", tile) == k + 1).all()
+    assert len(view.states()) == len(tiles)
+
+
+def test_the_newest_commit_says_what_is_done(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    assert archive.view().states() == {}
+    archive.commit("one", {"t": cube.TaskRecord("old"), "u": cube.TaskRecord("u")})
+    between = archive.view().snapshot
+    archive.commit("two", {"t": cube.TaskRecord("new", {"code": "c"}, {"n": 1})})
+    assert archive.view().states() == {"t": "new", "u": "u"}
+    assert archive.view().records()["t"].receipt == {"n": 1}
+    assert archive.view(between).states() == {"t": "old", "u": "u"}
+
+
+def test_a_recomputed_tile_without_values_replaces_the_old_one(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    put(archive, "yearly", "2024", tile, fvc=full(tile, 7, "uint16"))
+    put(archive, "yearly", "2024", tile, fvc=full(tile, 65535, "uint16"))
+    assert (archive.view().read("yearly", "fvc", "2024", tile) == 65535).all()
+
+
+def test_write_tile_converts_nothing(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    with pytest.raises(ValueError, match="int16"):
+        cube.write_tile(archive.fork(), "yearly", "2024", tile, {"fvc": full(tile, 1, "int16")})
+    with pytest.raises(ValueError, match="fvc of 2024"):
+        cube.write_tile(archive.fork(), "yearly", "2024", tile, {"fvc": np.zeros((1, 1), "uint16")})
+    with pytest.raises(InputError, match="no 'fvc' of 2031"):
+        archive.view().read("yearly", "fvc", "2031", tile)
+
+
+def test_tags_pin_and_do_not_move(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    first = put(archive, "yearly", "2024", tile, fvc=full(tile, 1, "uint16"))
+    archive.tag("2024", first)
+    put(archive, "yearly", "2024", tile, fvc=full(tile, 2, "uint16"))
+    assert archive.view("2024").read("yearly", "fvc", "2024", tile).max() == 1
+    assert archive.view().tags == {"2024": first}
+    with pytest.raises(InputError, match="tag"):
+        archive.tag("2024", archive.view().snapshot)
+    with pytest.raises(InputError, match=r"no tag or snapshot 'x'(.|\n)*tags: 2024"):
+        archive.view("x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"grid": {"tile": 16}}, "tile"),
+        ({"grid": {"resolution": 15.0}}, "resolution"),
+        ({"grid": {"bounds": [900000.0, 4500000.0, 902370.0, 4501500.0]}}, "bounds"),
+        ({"grid": {"crs": tiny_region.ALBERS.replace("lat_1=25", "lat_1=27")}}, "crs"),
+        ({"months": {"first": 4, "last": 7}}, "months"),
+        ({"years": {"first": 2023, "last": 2025}}, "first year"),
+        ({"id": "other"}, "region"),
+    ],
+)
+def test_another_layout_is_refused_by_name(
+    tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    snapshot = cube.create_or_open(tiny_region.region(tmp_path)).view().snapshot
+    changed = tiny_region.region(tmp_path, **changes)
+    with pytest.raises(InputError, match=rf"{named} \(") as caught:
+        cube.create_or_open(changed)
+    assert caught.value.exit_code == 3
+    assert cube.open_archive(changed.archive_path).view().snapshot == snapshot
+
+
+def test_later_years_lengthen_the_axes_and_keep_the_data(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    put(archive, "yearly", "2025", tile, fvc=full(tile, 5, "uint16"))
+    longer = tiny_region.region(tmp_path, years={"first": 2024, "last": 2027})
+    view = cube.create_or_open(longer).view()
+    assert view.axis.ids("yearly") == ["2024", "2025", "2026", "2027"]
+    assert view.read("yearly", "fvc", "2025", tile).max() == 5
+    assert view.read("yearly", "fvc", "2027", tile).min() == 65535
+    assert cube.verify(longer.archive_path, data=False) == []
+    # A region file that still names the shorter span goes on working.
+    check_layout(region, cube.create_or_open(region).view())
+
+
+def test_another_schema_version_names_both(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    with archive.session() as session:
+        zarr.open_group(session.store, mode="r+").attrs["schema_version"] = 99
+    archive.commit("from the future", {}, session=session)
+    with pytest.raises(InputError, match="version 99(.|\n)*version 1"):
+        cube.create_or_open(region)
+    with pytest.raises(InputError, match="version 99"):
+        cube.open_cube(region.archive_path)
+
+
+def test_what_is_not_an_archive_is_left_alone(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    with pytest.raises(InputError, match="there is no archive"):
+        cube.open_archive(region.archive_path)
+    assert not region.output.exists()
+    region.archive_path.mkdir(parents=True)
+    (region.archive_path / "precious.txt").write_text("mine")
+    with pytest.raises(InputError, match="not an archive"):
+        cube.create_or_open(region)
+    assert (region.archive_path / "precious.txt").read_text() == "mine"
+
+
+def test_a_half_made_archive_of_a_killed_run_is_replaced(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    partial = region.archive_path.with_name("archive.icechunk.partial")
+    partial.mkdir(parents=True)
+    (partial / "repo").write_text("half")
+    cube.create_or_open(region)
+    assert not partial.exists()
+    assert cube.verify(region.archive_path) == []
+
+
+def test_a_read_only_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda p, mode: mode != os.W_OK and real(p, mode))
+    with pytest.raises(InputError, match="cannot be written") as caught:
+        cube.create_or_open(region)
+    assert "output" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), PartialError, "disk is full"),
+        (icechunk.IcechunkError("object store: No space left (os error 28)"), PartialError, "kept"),
+        (OSError(errno.EROFS, "Read-only file system"), InputError, "cannot be written"),
+        (
+            icechunk.IcechunkError("Permission denied (os error 13)"),
+            InputError,
+            "cannot be written",
+        ),
+        (icechunk.IcechunkError("something else"), InputError, "something else"),
+    ],
+)
+def test_storage_failures_become_messages(
+    tmp_path: Path, error: Exception, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words), storage.storage_errors(tmp_path, "commit 'x'"):
+        raise error
+
+
+def test_a_bug_is_not_called_a_storage_failure(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), storage.storage_errors(tmp_path, "commit"):
+        raise ZeroDivisionError
+
+
+def test_two_runs_never_write_at_once(tmp_path: Path) -> None:
+    archive = cube.create_or_open(tiny_region.region(tmp_path))
+    with (
+        archive.writing(),
+        pytest.raises(PartialError, match="another run"),
+        archive.writing(),
+    ):
+        pass
+    with archive.writing():
+        pass
+
+
+def test_manifests_are_stored_and_replaced(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    month = Month(2025, 6)
+    assert archive.view().manifest(month) is None
+    scenes = tuple(tiny_region.scene(region.grid, month, f"s{k}") for k in range(3))
+    for n in (3, 1):
+        manifest = tiny_region.Manifest(month.id, scenes[:n])
+        document = {"manifest": manifest.to_dict(), "search": {}}
+        archive.store_manifest(month, document, RECORD)
+        assert archive.view().manifest(month) == manifest
+    assert archive.view().states() == {"acquire/2025-06": "d1"}
+
+
+def damage(region: Any, change: Any) -> None:
+    archive = cube.open_archive(region.archive_path)
+    with archive.session() as session:
+        change(zarr.open_group(session.store, mode="r+"))
+    archive.commit("damage", {}, session=session)
+
+
+def test_verify_is_content_with_a_fresh_archive(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+    assert cube.verify(region.archive_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value", "message"),
+    [
+        ("", "title", None, "'title' is missing"),
+        ("", "zarr_conventions", [], "not declared"),
+        ("yearly", "spatial:shape", [1, 2], "'spatial:shape'"),
+        ("yearly/fvc", "scale_factor", 0.01, "'scale_factor'"),
+        ("yearly/fvc", "_FillValue", 0, "'_FillValue'"),
+        ("yearly/fvc", "grid_mapping", None, "'grid_mapping' is missing"),
+        ("monthly/time", "units", "days since 2000-01-01", "'units'"),
+        ("yearly/spatial_ref", "crs_wkt", CRS(32649).to_wkt(), "another CRS"),
+        ("yearly/spatial_ref", "crs_wkt", "nonsense", "not a CRS"),
+    ],
+)
+def test_verify_finds_wrong_attributes(
+    tmp_path: Path, path: str, key: str, value: Any, message: str
+) -> None:
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+
+    def change(root: Any) -> None:
+        node = root[path] if path else root
+        if value is None:
+            del node.attrs[key]
+        else:
+            node.attrs[key] = value
+
+    damage(region, change)
+    findings = cube.verify(region.archive_path)
+    assert any(message in f.message and f"/{path}" in f.where for f in findings), findings
+
+
+def test_verify_finds_wrong_axes_and_missing_variables(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+
+    def change(root: Any) -> None:
+        root["yearly/x"][0] += 1
+        root["half_yearly/time"][1] = 3
+        del root["monthly/clear_count"]
+
+    damage(region, change)
+    where = {f.where for f in cube.verify(region.archive_path)}
+    assert where == {"/yearly/x", "/half_yearly/time", "/monthly/clear_count"}
+
+
+def test_verify_compares_the_data_with_the_commits(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    first, second, third = region.grid.tiles()[:3]
+    record = cube.TaskRecord("d", {}, {"clear_pixels": first.shape[0] * first.shape[1]})
+    archive.commit("lost", {f"composite/2025-06/{first.id}": record})
+    put(archive, "yearly", "2025", second, fvc=full(second, 20000, "uint16"))
+    put(archive, "yearly", "2025", third, ndvi_max=full(third, 1, "int16"))
+    archive.tag("2025", archive.view().snapshot)
+    text = "\n".join(f"{f.where}: {f.message}" for f in cube.verify(region.archive_path))
+    assert f"{first.id}: 0 pixels are clear, the commit counted 1024" in text
+    assert f"{second.id}: fvc reaches from 20000 to 20000" in text
+    assert f"{third.id}: ndvi_max and clear_count disagree in" in text
+    assert "tag '2025': pins only 2 of 6 tiles" in text
+    assert "/manifests/2025-06: missing" in text
+
+
+def test_verify_finds_a_lost_chunk_file(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    rng = np.random.default_rng(2)
+    noise = rng.integers(0, 10000, tile.shape).astype("uint16")
+    before = set((region.archive_path / "chunks").glob("*"))
+    put(archive, "yearly", "2025", tile, fvc=noise)
+    (lost,) = set((region.archive_path / "chunks").glob("*")) - before
+    lost.unlink()
+    findings = cube.verify(region.archive_path)
+    assert any("cannot be read" in f.message and tile.id in f.where for f in findings), findings
+
+
+def test_show_says_what_is_inside(tmp_path: Path) -> None:
+    region = tiny_region.region(tmp_path)
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    archive.tag("2025", put(archive, "yearly", "2025", tile, fvc=full(tile, 1, "uint16")))
+    said = cube.show(region.archive_path)
+    assert said["simulated"] is True and said["region"] == "tiny"
+    assert said["groups"]["yearly"]["times"] == [
+        {"id": "2024", "done": 0, "total": 6},
+        {"id": "2025", "done": 1, "total": 6},
+    ]
+    assert list(said["tags"]) == ["2025"] and said["size_bytes"] > 0
+    assert said["commits"][0]["message"] == "test"
+    ids = [v["id"] for v in said["groups"]["monthly"]["variables"]]
+    assert sorted(ids) == ["clear_count", "ndvi_max", "obs_count"]
+
+
+def test_xarray_alone_opens_a_group(tmp_path: Path) -> None:
+    """What the documentation shows: plain Icechunk and xarray, without this package."""
+    region = tiny_region.region(tmp_path)
+    cube.create_or_open(region)
+    repo = icechunk.Repository.open(icechunk.local_filesystem_storage(str(region.archive_path)))
+    store = repo.readonly_session("main").store
+    ds = xr.open_zarr(store, group="yearly", consolidated=False, decode_coords="all")
+    assert ds.rio.crs is not None and dict(ds.sizes) == {"time": 2, "y": 50, "x": 80, "bnds": 2}
