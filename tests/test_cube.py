@@ -24,6 +24,7 @@ from eco_index.cube import storage
 from eco_index.cube.archive import check_layout
 from eco_index.errors import InputError, PartialError
 from eco_index.period import Month
+from eco_index.products import PRODUCTS
 
 RECORD = cube.TaskRecord("d1", {"scenes": "x"}, {})
 
@@ -446,3 +447,17 @@ def test_xarray_alone_opens_a_group(tmp_path: Path) -> None:
     store = repo.readonly_session("main").store
     ds = xr.open_zarr(store, group="yearly", consolidated=False, decode_coords="all")
     assert ds.rio.crs is not None and dict(ds.sizes) == {"time": 2, "y": 50, "x": 80, "bnds": 2}
+
+
+def test_the_documented_schema_names_everything_that_is_written(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "reference" / "data-schema.md"
+    text = page.read_text(encoding="utf-8")
+    assert f"Schema version **{cube.SCHEMA_VERSION}**" in text
+    root = cube.create_or_open(tiny_region.region(tmp_path)).view().root
+    attributes = {a for a in root.attrs if not a.startswith(("geospatial_", "spatial:"))}
+    for product in PRODUCTS.values():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{product.id}`"))
+        assert f"| {', '.join(product.groups)} | {product.dtype} |" in row
+        attributes |= set(cube.template.product_attrs(product))
+    missing = [a for a in sorted(attributes) if f"`{a}`" not in text]
+    assert missing == []
