@@ -1,0 +1,108 @@
+"""What an assessment depends on, as one digest: unchanged means it need not be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from eco_index import __version__
+from eco_index.assessment.units import statistics_path
+from eco_index.change import CHANGE_VERSION
+from eco_index.config import ProgrammeConfig, Region
+from eco_index.cube import CubeView
+from eco_index.indicators import INDICATORS
+from eco_index.methods import methods_folder
+from eco_index.period import Period
+from eco_index.period_products import method_of, period_parameters
+from eco_index.summary import SCHEMA_VERSION
+from eco_index.zonal import ZONAL_VERSION
+from eco_index.zone_raster import ZONES_VERSION
+from eco_index.zones import layer_path
+
+#: Raise it whenever summaries of the same inputs would say something else.
+ASSESSMENT_VERSION = 1
+
+
+def products_digest(view: CubeView, period: Period) -> str | None:
+    """Return the digest of all products of a period, None unless every tile is done."""
+    states = view.states()
+    found = [states.get(f"product/{period.id}/{tile.id}") for tile in view.grid.tiles()]
+    return None if None in found else _hash(found)
+
+
+def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
+    """Return the ids of all methods a programme rests on."""
+    known = {p.stem for p in methods_folder().glob("*.yaml")}
+    ids = ["fvc_dimidiate"]
+    ids += [INDICATORS[i].method for i in programme.indicators if i in INDICATORS]
+    ids += programme.indices
+    return [m for m in dict.fromkeys(ids) if m in known]
+
+
+def assessment_digest(
+    region: Region, programme: ProgrammeConfig, period: Period, view: CubeView
+) -> str:
+    """Return the digest of everything a programme's summary of a period depends on.
+
+    Raises
+    ------
+    InputError, UsageError
+        A layer's file is missing, or the region file names something that does not exist.
+    """
+    layers = {programme.layer}
+    previous = period.previous()
+    years = [period.year, previous.year]
+    files: list[Path | None] = []
+    if programme.indices and region.config.units is not None:
+        layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
+        files += [statistics_path(region, year) for year in years]
+    files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
+    files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
+    config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
+    return _hash(
+        {
+            "versions": [
+                ASSESSMENT_VERSION, ZONAL_VERSION, CHANGE_VERSION, ZONES_VERSION, SCHEMA_VERSION,
+                __version__,
+            ],
+            "region": config,
+            "programme": programme.model_dump(mode="json"),
+            "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
+            "products": [products_digest(view, p) for p in (period, previous)],
+            "parameters": period_parameters(region),
+            "overlays": {
+                m: method_of(region, m).overlay_digest
+                for m in programme_methods(region, programme)
+            },
+            "failures": _failures(region, period, view),
+            "files": [_file(path) for path in files],
+        }
+    )  # fmt: skip
+
+
+def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:
+    found: list[Any] = []
+    for month in region.config.period_months(period):
+        manifest = view.manifest(month)
+        found += [f.to_dict() for f in manifest.failures] if manifest is not None else []
+    return found
+
+
+def _file(path: Path | None) -> str | None:
+    if path is None or not path.is_file():
+        return None
+    names: Iterable[Path] = (path,)
+    if path.suffix.lower() == ".shp":  # attributes and CRS lie beside it
+        names = sorted(path.parent.glob(f"{path.stem}.*"))
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.read_bytes())
+    return digest.hexdigest()
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,292 @@
+"""Assess a programme in a period: sums, indices and maps into one schema-checked summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from eco_index import __version__
+from eco_index.assessment import sources
+from eco_index.assessment.digest import assessment_digest, products_digest
+from eco_index.assessment.gather import Gathered, gather
+from eco_index.assessment.rows import build_rows
+from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
+from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
+from eco_index.config import ProgrammeConfig, Region
+from eco_index.cube import CubeView
+from eco_index.errors import InputError
+from eco_index.indicators.result import IndexResult
+from eco_index.methods import Method
+from eco_index.period import Period
+from eco_index.period_products import method_of, period_parameters
+from eco_index.summary import (
+    SCHEMA_VERSION,
+    IndexValue,
+    PeriodInfo,
+    Programme,
+    Provenance,
+    RegionInfo,
+    Summary,
+    Zone,
+    write_summary,
+)
+from eco_index.yamlio import Text
+from eco_index.zones import ZoneLayer, load_layer
+
+ALL = "_all"  # id of the line for all zones together
+
+Results = dict[str, tuple[Method, list[IndexResult]]]
+
+
+def assess(
+    region: Region,
+    programme: ProgrammeConfig,
+    period: Period,
+    view: CubeView,
+    output: Path,
+    previous: bool = True,
+    tag: str | None = None,
+) -> Path:
+    """Write a programme's summary of a period, with zones and overview maps beside it.
+
+    Parameters
+    ----------
+    region, programme, period
+        What is assessed.
+    view : CubeView
+        The cube; the period's products must be done.
+    output : Path
+        Folder of the assessment; gets summary.json, zones.geojson and maps/.
+    previous : bool
+        Compare with the same period a year before, where the cube holds it.
+    tag : str, optional
+        Tag that pins the period.
+
+    Returns
+    -------
+    Path
+        The summary file.
+
+    Raises
+    ------
+    InputError
+        Products not done; a layer or table that cannot be used.
+    """
+    if products_digest(view, period) is None:
+        raise InputError(
+            f"the products of {period.id} are not all in the archive",
+            where=f"{view.path}, programme {programme.id}",
+            fix=f"run it first: eco run {region.config.path.name} --period {period.id}",
+        )
+    earlier = period.previous()
+    compared = earlier if previous and products_digest(view, earlier) is not None else None
+    layer = load_layer(region, programme.layer, period.year)
+    if programme.filter:
+        layer = layer.select(programme.filter)
+    # Half-years have no official index: it stands on a whole growing season.
+    methods = programme.indices if period.half == 0 and region.config.landcover else ()
+    units = None
+    if methods and region.config.units is not None:
+        units = load_layer(region, region.config.units, period.year)
+    records = records_of(region, programme)
+    months = region.config.period_months(period)
+    sums = gather(
+        view, period, compared, layer, units, sum_spec(records), change_spec(records),
+        unit_spec(), months, region.config.landcover is not None,
+    )  # fmt: skip
+    prefix = f"{programme.id}/{period.id}"
+    notes = _notes(region, layer, compared)
+    indices, results = _indices(
+        region, methods, period, compared, units, layer, sums, prefix, notes
+    )
+    uses, marks = sources.methods_used(region, programme, results)
+    zones = _zones(layer, sums, region.grid.pixel_area_m2 / 1e6)
+    rows = build_rows(
+        records, zones, sums.now, sums.before, sums.change,
+        region.grid.pixel_area_m2 / 1e6, marks, prefix,
+    )  # fmt: skip
+    if layer.partition and len(layer) > 1:
+        total = _all_zones(layer, zones)
+        rows += build_rows(
+            records, [total], sums.now.all_zones(),
+            sums.before.all_zones() if sums.before else None,
+            sums.change.all_zones() if sums.change else None,
+            region.grid.pixel_area_m2 / 1e6, marks, prefix,
+        )  # fmt: skip
+        zones = [*zones, total]
+    quality, failures = sources.quality_of(view, months, sums.months)
+    output.mkdir(parents=True, exist_ok=True)
+    maps = sums.overview.write(output, compared.id if compared else None)
+    _write_zones(layer, output / "zones.geojson")
+    provisional = any(r.provisional for r in rows) or any(i.provisional for i in indices)
+    tags = view.tags
+    summary = Summary(
+        region=RegionInfo(id=region.id, name=region.config.name),
+        programme=Programme(
+            id=programme.id,
+            name=programme.name,
+            layer=programme.layer,
+            layer_title=layer.title,
+            note=programme.note,
+        ),
+        period=PeriodInfo(
+            id=period.id,
+            start=str(period.start),
+            end=str(period.end),
+            months=tuple(m.id for m in months),
+            compared_with=compared.id if compared else None,
+        ),
+        status="final",
+        provisional=provisional or any(u.provisional for u in uses),
+        simulated=_simulated(region),
+        zones=tuple(zones),
+        zones_file="zones.geojson",
+        rows=tuple(rows),
+        indices=tuple(indices),
+        maps=maps,
+        quality=tuple(quality),
+        failures=tuple(failures),
+        inputs=tuple(sources.inputs_of(region, programme, period, view)),
+        methods=tuple(uses),
+        notes=tuple(notes),
+        provenance=Provenance(
+            snapshot=tags.get(tag, view.snapshot) if tag else view.snapshot,
+            tag=tag,
+            previous_snapshot=view.snapshot if compared else None,
+            input_digest=assessment_digest(region, programme, period, view),
+            code_version=__version__,
+            schema_version=SCHEMA_VERSION,
+            grid=region.grid.signature(),
+            parameters=period_parameters(region),
+        ),
+    )
+    path = output / "summary.json"
+    write_summary(summary, path)
+    return path
+
+
+def _indices(
+    region: Region,
+    methods: tuple[str, ...],
+    period: Period,
+    compared: Period | None,
+    units: ZoneLayer | None,
+    layer: ZoneLayer,
+    sums: Gathered,
+    prefix: str,
+    notes: list[Text],
+) -> tuple[list[IndexValue], Results]:
+    """Return the official indices of the programme's units; all units form the unit set."""
+    values: list[IndexValue] = []
+    used: Results = {}
+    if units is None or sums.units_now is None:
+        return values, used
+    on_units = layer.id == region.config.units
+    wanted = dict(zip(layer.ids, layer.names, strict=True) if on_units else
+                  zip(units.ids, units.names, strict=True))  # fmt: skip
+    for method_id in methods:
+        method = method_of(region, method_id)
+        now, found = unit_inputs(region, units, sums.units_now, period.year, method)
+        before = None
+        if compared is not None and sums.units_before is not None:
+            before, _ = unit_inputs(region, units, sums.units_before, compared.year, method)
+        results, earlier = evaluate_units(method, now, before)
+        values += index_values(method, results, earlier, wanted, prefix)
+        shown = [results[u] for u in wanted if u in results]
+        used[method_id] = (method, shown)
+        warnings = [w for r in shown for w in r.warnings]
+        notes += [n for n in (*found, *warnings) if n not in notes]
+    return values, used
+
+
+def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
+    return [
+        Zone(
+            id=layer.ids[k],
+            name=layer.names[k],
+            attributes=layer.attributes[k],
+            area_km2=float(layer.area_km2[k]),
+            pixels_km2=int(sums.now.pixels[k]) * pixel_km2,
+        )
+        for k in range(len(layer))
+    ]
+
+
+def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
+    return Zone(
+        id=ALL,
+        name=Text(zh="合计", en="All zones"),
+        area_km2=sum(z.area_km2 for z in zones),
+        pixels_km2=sum(z.pixels_km2 for z in zones),
+    )
+
+
+def _notes(region: Region, layer: ZoneLayer, compared: Period | None) -> list[Text]:
+    notes = [
+        Text(
+            zh="“区间”为观测缺失的上下限：假定全部无数据像元取最小或最大可能值；不含分类与模型误差",
+            en="intervals are bounds for missing observations: all pixels without data taken at "
+            "the smallest or largest possible value; errors of classification and model are not "
+            "in them",
+        )
+    ]
+    if compared is not None:
+        notes.append(
+            Text(
+                zh=f"与{compared.id}的比较采用同一套（本期）边界",
+                en=f"the comparison with {compared.id} uses the same (present) boundaries",
+            )
+        )
+    if region.config.landcover is None:
+        notes.append(
+            Text(
+                zh="本区未提供土地覆盖数据：用地、森林及官方指数不评价",
+                en="the region has no land cover: land use, forest and official indices are not "
+                "assessed",
+            )
+        )
+    for k in range(len(layer)):
+        if layer.area_km2[k] - layer.inside_km2[k] > region.grid.pixel_area_m2 / 1e6:
+            notes.append(
+                Text(
+                    zh=f"{layer.names[k].zh}仅有{layer.inside_km2[k]:.2f} km²"
+                    f"（全部{layer.area_km2[k]:.2f} km²）位于评估网格内，结果只代表网格内部分",
+                    en=f"only {layer.inside_km2[k]:.2f} of {layer.area_km2[k]:.2f} km2 of "
+                    f"{layer.names[k].en} lie on the grid; its numbers stand for that part",
+                )
+            )
+    if layer.outside:
+        names = ", ".join(layer.outside)
+        notes.append(
+            Text(
+                zh=f"不在评估网格内、未评估的区域：{names}",
+                en=f"zones outside the grid, not assessed: {names}",
+            )
+        )
+    return notes
+
+
+def _write_zones(layer: ZoneLayer, path: Path) -> None:
+    features: list[dict[str, Any]] = [
+        {
+            "type": "Feature",
+            "properties": {"id": zone_id, "name_zh": name.zh, "name_en": name.en},
+            "geometry": json.loads(shapely.to_geojson(shape)),
+        }
+        for zone_id, name, shape in zip(
+            layer.ids, layer.names, layer.gdf.geometry.array, strict=True
+        )
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _simulated(region: Region) -> bool:
+    wanted_by = "the region's imagery"
+    return any(
+        "simulated" in region.catalog.get(d, wanted_by).source.lower()
+        for d in region.config.imagery
+    )

@@ -1,0 +1,150 @@
+"""What a summary says of its inputs, methods and observation quality."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from eco_index.assessment.digest import programme_methods
+from eco_index.assessment.gather import MonthSums
+from eco_index.assessment.rows import MethodMark, weakest
+from eco_index.config import ProgrammeConfig, Region
+from eco_index.cube import CubeView
+from eco_index.indicators import method_use
+from eco_index.indicators.result import IndexResult
+from eco_index.methods import Method
+from eco_index.period import Month, Period
+from eco_index.period_products import end_members, method_of
+from eco_index.summary import (
+    Failure,
+    InputDataset,
+    MethodInput,
+    MethodNumber,
+    MethodUse,
+    MonthQuality,
+)
+
+#: Numbers of parameter methods that the products really use.
+USED = {"fvc_dimidiate": ("ndvi_soil", "ndvi_veg"), "forest_coverage": ("min_area_ha",)}
+
+
+def methods_used(
+    region: Region,
+    programme: ProgrammeConfig,
+    results: Mapping[str, tuple[Method, list[IndexResult]]],
+) -> tuple[list[MethodUse], dict[str, MethodMark]]:
+    """Return the methods of a summary and what rows say of each."""
+    uses: list[MethodUse] = []
+    for method_id in programme_methods(region, programme):
+        if method_id == "forest_coverage" and region.config.landcover is None:
+            continue
+        if method_id in results:
+            method, values = results[method_id]
+            uses.append(_with_inputs(method_use(method, values), method))
+            continue
+        if method_id in programme.indices:
+            continue  # not evaluated for this period
+        method = method_of(region, method_id)
+        for key in USED.get(method_id, ()):
+            method.number(key)
+        use = method_use(method)
+        if method_id == "fvc_dimidiate" and region.config.fvc is not None:
+            use = _own_end_members(region, use)
+        uses.append(use)
+    marks = {
+        use.id: MethodMark(
+            f"{use.id}@{use.version}",
+            weakest("primary", *(n.evidence for n in use.numbers)),
+        )
+        for use in uses
+    }
+    return uses, marks
+
+
+def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
+    inputs = {k: MethodInput(title=s.title, unit=s.unit) for k, s in method.file.inputs.items()}
+    return use.model_copy(update={"inputs": inputs})
+
+
+def _own_end_members(region: Region, use: MethodUse) -> MethodUse:
+    """The region file's own pair replaces that of the method."""
+    own = region.config.fvc
+    assert own is not None
+    numbers = tuple(
+        MethodNumber(key=key, value=value, unit="1", evidence=own.evidence, source=own.source)
+        for key, value in zip(("ndvi_soil", "ndvi_veg"), end_members(region), strict=True)
+    )
+    unsure = own.evidence in ("recalled", "placeholder")
+    return use.model_copy(update={"numbers": numbers, "provisional": unsure})
+
+
+def quality_of(
+    view: CubeView, months: list[Month], sums: Mapping[str, MonthSums]
+) -> tuple[list[MonthQuality], list[Failure]]:
+    """Return the observation quality of each month, and every asset that could not be used."""
+    quality, failures = [], []
+    for month in months:
+        manifest = view.manifest(month)
+        failed = manifest.failures if manifest is not None else ()
+        part = sums[month.id]
+        quality.append(
+            MonthQuality(
+                month=month.id,
+                scenes=len(manifest.scenes) if manifest is not None else 0,
+                failed_scenes=len({(f.dataset, f.scene) for f in failed}),
+                observed_share=part.seen / part.pixels if part.pixels else None,
+                mean_clear_count=part.count / part.pixels if part.pixels else None,
+            )
+        )
+        failures += [
+            Failure(
+                month=month.id, dataset=f.dataset, scene=f.scene, asset=f.asset, reason=f.reason
+            )
+            for f in failed
+        ]
+    return quality, failures
+
+
+def inputs_of(
+    region: Region, programme: ProgrammeConfig, period: Period, view: CubeView
+) -> list[InputDataset]:
+    """Return every dataset that was read, imagery with its number of scenes."""
+    used: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for month in region.config.period_months(period):
+        manifest = view.manifest(month)
+        if manifest is not None:
+            used.update(s.dataset for s in manifest.scenes)
+            failed.update(d for d, _ in {(f.dataset, f.scene) for f in manifest.failures})
+    ids: list[str] = list(region.config.imagery)
+    config = region.config
+    if config.landcover is not None:
+        ids += [
+            d
+            for d in (
+                config.landcover.dataset,
+                config.landcover.rivers,
+                config.landcover.sandy_land,
+            )
+            if d is not None
+        ]
+    layers = [programme.layer]
+    if programme.indices and config.units is not None:
+        layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
+        ids += [config.statistics] if config.statistics is not None else []
+    ids += [config.layers[name].dataset for name in layers]
+    out = []
+    for dataset_id in dict.fromkeys(ids):
+        entry = region.catalog.get(dataset_id, f"programme {programme.id}")
+        imagery = dataset_id in config.imagery
+        out.append(
+            InputDataset(
+                id=dataset_id,
+                title=entry.title,
+                source=entry.source,
+                licence=entry.licence,
+                scenes=used[dataset_id] if imagery else None,
+                failed_scenes=failed[dataset_id] if imagery else None,
+            )
+        )
+    return out
