@@ -145,6 +145,13 @@ class MethodInput(Strict):
     unit: str
 
 
+class MethodOption(Strict):
+    """A choice where the standard is ambiguous, in words."""
+
+    title: Text
+    choices: dict[str, Text]
+
+
 class MethodUse(Strict):
     """A method that was used, with the numbers it rests on."""
 
@@ -157,6 +164,9 @@ class MethodUse(Strict):
     numbers: tuple[MethodNumber, ...]
     inputs: dict[str, MethodInput] = Field(
         default_factory=dict, description="titles of an index's inputs, by column name"
+    )
+    options: dict[str, MethodOption] = Field(
+        default_factory=dict, description="what the keys of an index's options mean"
     )
 
 

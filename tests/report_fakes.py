@@ -279,6 +279,16 @@ def _methods() -> tuple[S.MethodUse, ...]:
             id="hj192_2015", version="1",
             title=Text(zh="生态环境状况评价技术规范", en="Criterion for ecological status"),
             reference="HJ 192-2015", provisional=True,
+            options={
+                "water_correction": S.MethodOption(
+                    title=Text(zh="水资源量修正", en="correction of water resources"),
+                    choices={"as sourced": Text(zh="按来源", en="as in the source")},
+                ),
+                "precipitation": S.MethodOption(
+                    title=Text(zh="降水量单位", en="unit of precipitation"),
+                    choices={"mm": Text(zh="毫米", en="millimetres")},
+                ),
+            },
             numbers=(
                 S.MethodNumber(key="habitat.coefficient", value=511.2642131067, unit="1",
                                evidence="secondary", source="three independent implementations"),

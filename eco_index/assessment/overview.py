@@ -43,6 +43,8 @@ class Frame:
         Pixels of a block's side.
     row, col, height, width : int
         First block and number of blocks.
+    rows, columns : int
+        Pixels of the whole grid: its edge cuts the last blocks.
     """
 
     step: int
@@ -50,6 +52,8 @@ class Frame:
     col: int
     height: int
     width: int
+    rows: int
+    columns: int
 
     @classmethod
     def around(cls, grid: Grid, bounds: tuple[float, float, float, float]) -> Frame:
@@ -64,7 +68,8 @@ class Frame:
         x1 = min(columns, math.ceil((xmax + margin - grid.bounds[0]) / res))
         step = max(1, math.ceil(max(y1 - y0, x1 - x0) / LARGEST))
         row, col = y0 // step, x0 // step
-        return cls(step, row, col, -(-y1 // step) - row, -(-x1 // step) - col)
+        height, width = -(-y1 // step) - row, -(-x1 // step) - col
+        return cls(step, row, col, height, width, rows, columns)
 
     def transform(self, grid: Grid) -> Affine:
         return (
@@ -118,7 +123,7 @@ class MeanMap:
 
 
 class ClassMap:
-    """The class of each block's middle pixel."""
+    """The class of each block's middle pixel (its last one where the grid's edge cuts it off)."""
 
     def __init__(self, frame: Frame, fill: int) -> None:
         self.frame = frame
@@ -129,13 +134,18 @@ class ClassMap:
         part = self.frame.part(tile)
         if part is None:
             return
-        step, middle = self.frame.step, self.frame.step // 2
+        step = self.frame.step
         y = np.arange(tile.y0 + part[0].start, tile.y0 + part[0].stop)
         x = np.arange(tile.x0 + part[1].start, tile.x0 + part[1].stop)
-        y, x = y[y % step == middle], x[x % step == middle]
+        y, x = y[self._chosen(y, self.frame.rows)], x[self._chosen(x, self.frame.columns)]
         if y.size and x.size:
             into = np.ix_(y // step - self.frame.row, x // step - self.frame.col)
             self.codes[into] = values[np.ix_(y - tile.y0, x - tile.x0)]
+
+    def _chosen(self, at: np.ndarray, size: int) -> np.ndarray:
+        middle = self.frame.step // 2
+        cut = (at == size - 1) & (at % self.frame.step < middle)
+        return (at % self.frame.step == middle) | cut
 
 
 class Overview:

@@ -20,6 +20,7 @@ from eco_index.summary import (
     InputDataset,
     MethodInput,
     MethodNumber,
+    MethodOption,
     MethodUse,
     MonthQuality,
 )
@@ -63,7 +64,10 @@ def methods_used(
 
 def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
     inputs = {k: MethodInput(title=s.title, unit=s.unit) for k, s in method.file.inputs.items()}
-    return use.model_copy(update={"inputs": inputs})
+    options = {
+        k: MethodOption(title=s.title, choices=s.choices) for k, s in method.file.options.items()
+    }
+    return use.model_copy(update={"inputs": inputs, "options": options})
 
 
 def _own_end_members(region: Region, use: MethodUse) -> MethodUse:

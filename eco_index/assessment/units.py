@@ -24,6 +24,10 @@ from eco_index.zones import ZoneLayer, load_layer
 
 #: Share of a unit without land cover up to which its class areas are used (own rule).
 MOST_UNCLASSIFIED = 0.05
+#: Share without land cover from which a note says that it was shared out (own rule).
+WORTH_A_NOTE = 0.005
+#: Share of a unit beyond the grid up to which an index is computed for it (own rule).
+MOST_OUTSIDE = 0.01
 _GEOD = Geod(ellps="GRS80")
 
 Rows = dict[str, dict[str, Any]]
@@ -44,7 +48,10 @@ def unit_inputs(
     """Return the inputs of every unit, and notes on what is missing.
 
     Areas are pixel areas on the grid (km2); river length is geodesic (km); the red line's area is
-    that of the polygons. What the statistics table says of them is overruled.
+    that of the polygons. What the statistics table says of them is overruled. Pixels without land
+    cover are shared out over the classes in proportion: left out, they would count as zero of
+    every class and a cloudy year would look like a worse one. A unit that the grid cuts gets no
+    area, so that its index is not evaluated: its statistics are those of the whole unit.
 
     Raises
     ------
@@ -61,15 +68,18 @@ def unit_inputs(
     red_line = _red_line(region, units, year)
     rows: Rows = {}
     for k, unit in enumerate(units.ids):
-        row = dict(table.get(unit, {}))
-        row["area_km2"] = float(area[k]) or None
-        share = unclassified[k] / max(int(sums.pixels[k]), 1)
+        row = {"unit_id": unit, **table.get(unit, {})}
+        outside = 1 - float(units.inside_km2[k] / units.area_km2[k])
+        row["area_km2"] = (float(area[k]) or None) if outside <= MOST_OUTSIDE else None
+        if outside > MOST_OUTSIDE:
+            notes.append(_cut(units.names[k], outside))
+        share = float(unclassified[k]) / max(int(sums.pixels[k]), 1)
         for code in LUCC:
             known = sums.pixels[k] > 0 and share <= MOST_UNCLASSIFIED
             n = sums.n_class("landcover", (code,))[k]
-            row[f"area_{code}"] = float(n * pixel_km2) if known else None
-        if share > MOST_UNCLASSIFIED:
-            notes.append(_unclassified(units.names[k], float(share)))
+            row[f"area_{code}"] = float(n * pixel_km2) / (1 - share) if known else None
+        if share > WORTH_A_NOTE:
+            notes.append(_unclassified(units.names[k], share))
         row["ndvi_mean"] = None if np.isnan(ndvi[k]) else float(ndvi[k])
         if rivers is not None:
             row["river_length_km"] = float(rivers[k])
@@ -118,7 +128,22 @@ def _statistics(region: Region, year: int, method: Method, notes: list[Text]) ->
     return {row["unit_id"]: row for row in read_table(path, method)}
 
 
+def _cut(name: Text, outside: float) -> Text:
+    return Text(
+        zh=f"{name.zh}有{outside:.1%}的面积在评估网格之外：统计数据为整个单元的数据，"
+        "其官方指数不评价",
+        en=f"{name.en}: {outside:.1%} of the area lies beyond the grid; statistics are those of "
+        "the whole unit, so its official indices are not evaluated",
+    )
+
+
 def _unclassified(name: Text, share: float) -> Text:
+    if share <= MOST_UNCLASSIFIED:
+        return Text(
+            zh=f"{name.zh}有{share:.1%}的面积没有土地覆盖数据；计算官方指数时按其余面积的构成比例分摊",
+            en=f"{name.en}: {share:.1%} of the area has no land cover; for the official indices it "
+            "is taken to be composed like the rest",
+        )
     return Text(
         zh=f"{name.zh}有{share:.1%}的面积没有土地覆盖数据（超过{MOST_UNCLASSIFIED:.0%}），"
         "其用地类指数不评价",

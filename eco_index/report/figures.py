@@ -181,7 +181,8 @@ def shares_figure(
 
 def sub_indices_figure(indices: Sequence[IndexValue], words: Words, font: FontProperties) -> bytes:
     """Draw the top sub-indices of an official index: one panel each, units from top to bottom."""
-    tops = [s for s in indices[0].sub_indices if not s.parent][:6]
+    # Without a weight it is no part of the sum: the restriction, which caps the index itself.
+    tops = [s for s in indices[0].sub_indices if not s.parent and s.weight is not None][:6]
     units = [i.name.get(words.language) for i in indices]
     height = 0.55 + _bar_height(len(units)) * len(units)
     figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")

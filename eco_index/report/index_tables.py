@@ -15,7 +15,7 @@ from eco_index.report.tables import (
     unit_title,
 )
 from eco_index.report.text import NO_VALUE, Words
-from eco_index.summary import IndexValue, MethodInput, SubIndex
+from eco_index.summary import IndexValue, MethodInput, MethodOption, SubIndex
 
 Titles = Mapping[str, MethodInput]
 
@@ -172,3 +172,27 @@ def input_tables(indices: Sequence[IndexValue], titles: Titles, words: Words) ->
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.7g}")
+
+
+def option_lines(
+    indices: Sequence[IndexValue], options: Mapping[str, MethodOption], words: Words
+) -> list[str]:
+    """Return the choices that were made where the standard is ambiguous, one line each.
+
+    Where units differ (city district, key-function county), each choice names its units.
+    """
+    lines = []
+    for key in dict.fromkeys(k for i in indices for k in i.options):
+        units: dict[str, list[str]] = {}
+        for index in indices:
+            if key in index.options:
+                units.setdefault(index.options[key], []).append(index.name.get(words.language))
+        option = options.get(key)
+        texts = []
+        for choice, names in units.items():
+            known = option.choices.get(choice) if option is not None else None
+            text = known.get(words.language) if known is not None else choice
+            texts.append(text if len(units) == 1 else f"{text} ({', '.join(names)})")
+        name = option.title.get(words.language) if option is not None else words(f"text.{key}")
+        lines.append(words("text.option", name=name, value="; ".join(texts)))
+    return lines

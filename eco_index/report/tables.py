@@ -123,9 +123,13 @@ def _split_titles(variables: dict[str, Text]) -> tuple[Text, dict[str, Text]]:
     return titles[0], variables
 
 
+SHOWN_DIGITS = 3
+
+
 def tone(change: float | None) -> str:
     """Return the look of a change; colour never carries it alone, the sign does."""
-    if change is None or change == 0:
+    # What rounds to zero in print has neither risen nor fallen there.
+    if change is None or round(change, SHOWN_DIGITS) == 0:
         return ""
     return "rise" if change > 0 else "fall"
 

@@ -192,7 +192,7 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
         method = key.partition("@")[0]
         title = indices[0].title.get(words.language)
         titles = {k: v for m in summary.methods if m.id == method for k, v in m.inputs.items()}
-        options = {k: v for i in indices for k, v in i.options.items()}
+        options = {k: v for m in summary.methods if m.id == method for k, v in m.options.items()}
         found.append(
             {
                 "title": title,
@@ -200,7 +200,7 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
                 "charts": index_charts(indices, words, font),
                 "subs": index_tables.sub_index_tables(indices, titles, words),
                 "inputs": index_tables.input_tables(indices, titles, words),
-                "options": [words("text.option", name=k, value=v) for k, v in options.items()],
+                "options": index_tables.option_lines(indices, options, words),
             }
         )
     return found
