@@ -133,7 +133,7 @@ def source_pixel_m(transform: Affine, width: int, height: int, crs_wkt: str, gri
     NaN where the raster's centre has no place in the grid's CRS.
     """
     col, row = width / 2, height / 2
-    points = [transform * p for p in ((col, row), (col + 1, row), (col, row + 1))]
+    points = [transform @ p for p in ((col, row), (col + 1, row), (col, row + 1))]
     xs, ys = np.array(points).T
     transformer = _transformer(crs_wkt, grid.crs_wkt)
     if transformer is not None:
@@ -178,8 +178,9 @@ def place(
     """
     nodes = lattice(grid, tile, crs_wkt)
     inverse = ~transform
-    u = inverse.a * nodes.x + inverse.b * nodes.y + inverse.c
-    v = inverse.d * nodes.x + inverse.e * nodes.y + inverse.f
+    with np.errstate(invalid="ignore"):  # nodes without a place are infinite
+        u = inverse.a * nodes.x + inverse.b * nodes.y + inverse.c
+        v = inverse.d * nodes.x + inverse.e * nodes.y + inverse.f
     finite = np.isfinite(u) & np.isfinite(v)
     if not finite.any():
         return None

@@ -120,7 +120,7 @@ def _bbox(source: Any) -> Bbox:
     if source.crs is None:
         raise InputError("the file has no CRS")
     width, height, transform = source.width, source.height, source.transform
-    corners = [transform * p for p in ((0, 0), (width, 0), (0, height), (width, height))]
+    corners = [transform @ p for p in ((0, 0), (width, 0), (0, height), (width, height))]
     xs, ys = zip(*corners, strict=True)
     box = (min(xs), min(ys), max(xs), max(ys))
     try:

@@ -1,0 +1,216 @@
+"""Maps and vectors that are laid under the imagery: land cover codes, rivers, sandy land."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from rasterio.errors import RasterioError
+
+from eco_index import kernels, warp
+from eco_index.catalog import Catalog, RasterFile, VectorFile
+from eco_index.errors import InputError, UsageError
+from eco_index.grid import Grid, Tile
+from eco_index.sources.preflight import checksum_of
+from eco_index.sources.raster import crs_wkt, forget, open_kept, raster_env, short_reason
+from eco_index.vectors import read_vector
+
+OUTSIDE = -1  # code of pixels that the map does not cover
+WIDTH_COLUMN = "width_m"  # of river lines: width of the water, metres
+
+
+def raster_path(catalog: Catalog, dataset_id: str, year: int, wanted_by: str) -> Path:
+    """Return the existing file of a raster layer for a year.
+
+    Raises
+    ------
+    UsageError
+        The dataset is no raster layer.
+    InputError
+        The file is missing.
+    """
+    return _path(catalog, dataset_id, year, wanted_by, RasterFile)
+
+
+def vector_path(catalog: Catalog, dataset_id: str, year: int, wanted_by: str) -> Path:
+    """Return the existing file of a vector layer; errors as in `raster_path`."""
+    return _path(catalog, dataset_id, year, wanted_by, VectorFile)
+
+
+def _path(catalog: Catalog, dataset_id: str, year: int, wanted_by: str, kind: type) -> Path:
+    access = catalog.get(dataset_id, wanted_by).access
+    if not isinstance(access, kind):
+        raise UsageError(
+            f"dataset '{dataset_id}' has access type {access.type}",
+            where=f"{catalog.path} (wanted by {wanted_by})",
+            rule=f"{kind.model_fields['type'].default} is needed here",  # type: ignore[attr-defined]
+        )
+    path = catalog.path_of(dataset_id, wanted_by, year)
+    if not path.is_file():
+        raise InputError(
+            f"the file of dataset '{dataset_id}' is missing: {path}",
+            where=f"{catalog.path} (wanted by {wanted_by}, year {year})",
+            fix="put the file there or correct 'access.path' in the catalogue",
+        )
+    return path
+
+
+def receipt(path: Path, dataset_id: str, whole: bool) -> dict[str, Any]:
+    """Return what identifies a file wherever it lies: dataset, size, digest of its content.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dataset_id : str
+        Its entry in the catalogue.
+    whole : bool
+        Digest of all bytes (vectors), or of size and both ends (rasters).
+    """
+    status = path.stat()
+    checksum = _checksum(path, status.st_mtime_ns, status.st_size, whole)
+    return {"dataset": dataset_id, "size": status.st_size, "checksum": checksum}
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, _mtime: int, _size: int, whole: bool) -> str:
+    if not whole:
+        return checksum_of(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return f"blake2b:{digest.hexdigest()}"
+
+
+def read_codes(path: Path, grid: Grid, tile: Tile) -> np.ndarray:
+    """Return the codes of a class map on a tile, by the nearest source pixel.
+
+    Returns
+    -------
+    int32[h, w]
+        Codes as stored; -1 where the map has nothing.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, has no CRS, or holds no integers.
+    """
+    out = np.full(tile.shape, OUTSIDE, np.int32)
+    with raster_env():
+        try:
+            source = open_kept(str(path))
+            if source.crs is None:
+                raise InputError("the class map has no CRS", where=str(path))
+            placement = warp.place(
+                grid,
+                tile,
+                source.transform,
+                source.width,
+                source.height,
+                crs_wkt(source),
+                nearest=True,
+            )
+            if placement is None:
+                return out
+            data = source.read(1, window=placement.window)
+        except (RasterioError, OSError) as error:
+            forget(str(path))
+            raise InputError(
+                f"the class map cannot be read: {short_reason(error)}", where=str(path)
+            ) from None
+    if data.dtype.kind not in "iu":
+        raise InputError(f"the class map holds {data.dtype}, not whole numbers", where=str(path))
+    kernels.gather_nearest(
+        tile.y0, tile.x0, data.ravel().astype(np.int32), placement.as_tuple(), OUTSIDE, out
+    )
+    return out
+
+
+def near_rivers(
+    path: Path, layer: str | None, grid: Grid, tile: Tile, where: np.ndarray
+) -> np.ndarray:
+    """Return which pixels of `where` lie in a river.
+
+    A pixel does when its centre is at most one pixel from a river line, or from the banks where
+    the layer has a column ``width_m``. Exact for every pixel, whatever the tile.
+
+    Parameters
+    ----------
+    path : Path
+        Vector file of lines or polygons.
+    layer : str or None
+        Layer of the file.
+    grid : Grid
+        The region's grid.
+    tile : Tile
+        Part of it.
+    where : bool[h, w]
+        Pixels asked for (those that are water).
+
+    Returns
+    -------
+    bool[h, w]
+    """
+    return _hit(_layer(path, layer, grid, True), grid, tile, where, grid.resolution)
+
+
+def inside(path: Path, layer: str | None, grid: Grid, tile: Tile, where: np.ndarray) -> np.ndarray:
+    """Return which pixels of `where` have their centre inside a polygon (or on its edge)."""
+    return _hit(_layer(path, layer, grid, False), grid, tile, where, 0.0)
+
+
+def _hit(
+    geometries: np.ndarray, grid: Grid, tile: Tile, where: np.ndarray, distance: float
+) -> np.ndarray:
+    out = np.zeros(where.shape, bool)
+    rows, cols = np.nonzero(where)
+    if not rows.size:
+        return out
+    x, y = grid.x()[tile.x0 : tile.x1][cols], grid.y()[tile.y0 : tile.y1][rows]
+    for geometry in geometries:
+        west, south, east, north = geometry.bounds
+        near = (x >= west - distance) & (x <= east + distance)
+        near &= (y >= south - distance) & (y <= north + distance)
+        at = np.flatnonzero(near)
+        if not at.size:
+            continue
+        points = shapely.points(x[at], y[at])
+        if distance > 0:
+            hit = shapely.dwithin(geometry, points, distance)
+        else:
+            hit = shapely.intersects(geometry, points)
+        out[rows[at[hit]], cols[at[hit]]] = True
+    return out
+
+
+def _layer(path: Path, layer: str | None, grid: Grid, widths: bool) -> np.ndarray:
+    status = path.stat()
+    return _read_layer(path, layer, grid.crs_wkt, widths, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=16)
+def _read_layer(
+    path: Path, layer: str | None, crs: str, widths: bool, _mtime: int, _size: int
+) -> np.ndarray:
+    """Return prepared geometries on the grid's CRS, in parts (so that far ones are skipped)."""
+    frame = read_vector(path, layer, str(path)).to_crs(crs)
+    shapes = frame.geometry
+    if widths and WIDTH_COLUMN in frame:
+        half = frame[WIDTH_COLUMN].fillna(0).to_numpy(float) / 2
+        shapes = gpd.GeoSeries(
+            [g.buffer(h) if h > 0 else g for g, h in zip(shapes, half, strict=True)]
+        )
+    parts = shapely.get_parts(shapely.make_valid(np.asarray(shapes, dtype=object)))
+    parts = parts[~shapely.is_empty(parts)]
+    if not np.isfinite(shapely.bounds(parts)).all():
+        raise InputError(
+            "geometries have no place on the region's grid",
+            where=str(path),
+            fix="check the layer's CRS and coordinates",
+        )
+    shapely.prepare(parts)
+    return parts

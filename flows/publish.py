@@ -1,0 +1,45 @@
+"""Write the reports of a period, and publish an immutable release of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, task
+
+from .receipts import receipt
+
+
+@task(name="report")
+def report_task(region: str, period: str, programmes: list[str] | None) -> dict[str, Any]:
+    """Write the reports of one period; the receipt names the files."""
+    from eco_index.pipeline import report_period
+
+    from eco_index.config import load_region
+    from eco_index.period import Period
+
+    return receipt(report_period(load_region(region), Period.parse(period), programmes))
+
+
+@task(name="publish")
+def publish_task(region: str, period: str, name: str) -> str:
+    """Publish a release; the receipt is its folder."""
+    from eco_index.release import publish
+
+    from eco_index.config import load_region
+    from eco_index.cube import open_archive
+    from eco_index.period import Period
+
+    loaded = load_region(region)
+    return str(publish(loaded, Period.parse(period), name, open_archive(loaded.archive_path)))
+
+
+@flow(name="report")
+def report_flow(region: str, period: str, programmes: list[str] | None = None) -> dict[str, Any]:
+    """Write the reports of a period's summaries."""
+    return report_task(region, period, programmes)
+
+
+@flow(name="publish")
+def publish_flow(region: str, period: str, name: str) -> str:
+    """Publish the assessments of a period as the release `name`; never on a schedule."""
+    return publish_task(region, period, name)
