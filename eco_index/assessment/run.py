@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +165,20 @@ def assess(
         ),
     )
     path = output / "summary.json"
-    write_summary(summary, path)
+    # Beside its place first: a full disk or a kill must not cost the summary that is there.
+    partial = output / "summary.json.partial"
+    write_summary(summary, partial)
+    os.replace(partial, path)
+    _forget_maps(output, summary)
     return path
+
+
+def _forget_maps(output: Path, summary: Summary) -> None:
+    """Delete maps of an earlier summary that this one does not name."""
+    named = {output / layer.path for layer in summary.maps}
+    for path in (output / "maps").glob("*.tif"):
+        if path not in named:
+            path.unlink()
 
 
 def _indices(
