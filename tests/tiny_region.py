@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
+from eco_index import cube
 from eco_index.config import Region, load_region
 from eco_index.grid import Grid, Tile
 from eco_index.period import Month
 from eco_index.sources import Asset, AssetFailure, Found, Manifest, Scene
 
 ALBERS = "+proj=aea +lat_0=0 +lon_0=105 +lat_1=25 +lat_2=47 +ellps=GRS80 +units=m +no_defs"
-LATE = __import__("datetime").date(2030, 1, 1)
 
 
 def text(value: str) -> dict[str, str]:
@@ -89,6 +89,20 @@ def scene(
     asset = Asset(f"/nowhere/{name}.tif", 1000, f"test:{name}{checksum}")
     assets = dict.fromkeys(("red", "nir", "qa"), asset)
     return Scene(name, "img", f"{month.id}-03T03:00:00Z", bounds, assets, {})
+
+
+RECORD = cube.TaskRecord("d1", {"scenes": "x"}, {})
+
+
+def put(archive: cube.Archive, group: str, time_id: str, tile: Any, **arrays: np.ndarray) -> str:
+    fork = archive.fork()
+    cube.write_tile(fork, group, time_id, tile, arrays)
+    kind = "composite" if group == "monthly" else "product"
+    return archive.commit("test", {f"{kind}/{time_id}/{tile.id}": RECORD}, forks=[fork])
+
+
+def full(tile: Any, value: int, dtype: str) -> np.ndarray:
+    return np.full(tile.shape, value, dtype)
 
 
 class Sky:
