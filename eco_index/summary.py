@@ -34,6 +34,9 @@ class Row(Strict):
     zone: str
     indicator: str
     variable: str = Field("", description="class code or other subdivision; empty for none")
+    kind: Literal["state", "change"] = Field(
+        "state", description="change: the value itself compares two periods"
+    )
     title: Text
     value: float | None
     unit: str

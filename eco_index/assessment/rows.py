@@ -105,6 +105,7 @@ def build_rows(
                         zone=zone.id,
                         indicator=record.id,
                         variable=variable,
+                        kind="change" if record.change else "state",
                         title=title,
                         value=value,
                         unit=record.unit,

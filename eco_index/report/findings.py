@@ -24,6 +24,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     shares = [g for g in groups if g.headline and g.unit != "km2"]
     for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
         found += _indicator(group, names, before, words)
+    found += _changes(groups, names, before, words)
     found += _quality(summary.quality, words)
     if summary.failures:
         found.append(words("finding.failed", n=len(summary.failures)))
@@ -45,6 +46,32 @@ def _indicator(group: Group, names: dict[str, str], before: str, words: Words) -
     empty = [names[r.zone] for r in rows if not _known(r.value)]
     if empty:
         found.append(words("finding.no_value", title=title, zones=words.listed(empty)))
+    return found
+
+
+def _changes(groups: list[Group], names: dict[str, str], before: str, words: Words) -> list[str]:
+    """What changed on the ground, largest zones first; and what was looked for but not found."""
+    found, none = [], []
+    for group in groups:
+        rows = [r for r in group.rows.values() if r.kind == "change" and _known(r.value)]
+        if not rows or not before:
+            continue
+        title = words.name(group.title)
+        single = [r for r in rows if not r.zone.startswith("_")] or rows
+        seen = [r for r in single if float(words.number(r.value, r.unit).replace(",", "")) > 0]
+        if not seen:
+            none.append(title)
+            continue
+        seen.sort(key=lambda r: r.value or 0.0, reverse=True)
+        parts = [
+            words("finding.part", zone=names[r.zone], value=words.quantity(r.value, r.unit))
+            for r in seen
+        ]
+        found.append(
+            words("finding.changed", before=before, title=title, zones=words.listed(parts))
+        )
+    if none:
+        found.append(words("finding.unchanged", before=before, titles=words.listed(none)))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 import shapely
@@ -17,6 +18,9 @@ from eco_index.report.text import Words
 INK = "#26323a"
 HALO = [withStroke(linewidth=2.0, foreground="white")]
 MAX_LABELS = 40
+
+
+NAME_WIDTH = 18  # characters of a line of a zone name; half as many Chinese ones
 
 
 def sized(font: FontProperties, size: float) -> FontProperties:
@@ -37,10 +41,32 @@ def draw_outlines(axes: Axes, outlines: Outlines, font: FontProperties) -> None:
         if not name:
             continue
         point = shapely.point_on_surface(_largest(geometry))
+        size = 5 if crowded else 7.5
+        lines = wrapped_name(name)
         axes.annotate(
-            name, (point.x, point.y), ha="center", va="center", color=INK, clip_on=True,
-            fontproperties=sized(font, 5 if crowded else 7.5), path_effects=HALO, zorder=6,
+            "\n".join(lines), (_inside(axes, point.x, lines, size), point.y), ha="center",
+            va="center", color=INK, clip_on=True, linespacing=1.05,
+            fontproperties=sized(font, size), path_effects=HALO, zorder=6,
         )  # fmt: skip
+
+
+def wrapped_name(name: str) -> list[str]:
+    """Return a zone's name in lines short enough for a map."""
+    if " " in name:
+        return textwrap.wrap(name, NAME_WIDTH, break_long_words=False)
+    rows = math.ceil(len(name) / (NAME_WIDTH // 2))  # of like length: no single character left
+    step = math.ceil(len(name) / rows)
+    return [name[i : i + step] for i in range(0, len(name), step)]
+
+
+def _inside(axes: Axes, x: float, lines: list[str], size: float) -> float:
+    """Return the place of a name's middle at which it does not run over the map's edge."""
+    left, right = axes.get_xlim()
+    figure = axes.get_figure(root=True)
+    points = axes.get_position().width * (figure.get_figwidth() if figure else 5) * 72
+    wide = max(sum(1.0 if ord(c) > 0x2E7F else 0.56 for c in line) for line in lines) * size
+    half = min(0.5, wide / max(points, 1) / 2 + 0.01) * (right - left)
+    return min(max(x, left + half), right - half)
 
 
 def _largest(geometry: shapely.Geometry) -> shapely.Geometry:

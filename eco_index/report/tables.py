@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eco_index.report.text import NO_VALUE, Words
+from eco_index.report.text import NO_VALUE, Words, digits_of
 from eco_index.summary import Row, Summary
 from eco_index.yamlio import Text
 
@@ -123,13 +123,10 @@ def _split_titles(variables: dict[str, Text]) -> tuple[Text, dict[str, Text]]:
     return titles[0], variables
 
 
-SHOWN_DIGITS = 3
-
-
-def tone(change: float | None) -> str:
+def tone(change: float | None, unit: str = "") -> str:
     """Return the look of a change; colour never carries it alone, the sign does."""
     # What rounds to zero in print has neither risen nor fallen there.
-    if change is None or round(change, SHOWN_DIGITS) == 0:
+    if change is None or round(change, digits_of(unit)) == 0:
         return ""
     return "rise" if change > 0 else "fall"
 
@@ -149,7 +146,7 @@ def value_cell(row: Row | None, words: Words) -> Cell:
         second,
         row.trace,
         provisional=marked(row.provisional, row.value),
-        tone="missing" if row.value is None else f"with-{tone(row.change)}",
+        tone="missing" if row.value is None else f"with-{tone(row.change, row.unit)}",
     )
 
 
@@ -247,7 +244,7 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
                 tone="missing" if row.value is None else "",
             ),
             Cell(words.number(row.previous, row.unit)),
-            Cell(words.number(row.change, row.unit, signed=True), tone=tone(row.change)),
+            Cell(words.number(row.change, row.unit, signed=True), tone=tone(row.change, row.unit)),
         ]  # fmt: skip
         if interval:
             ends = row.interval or ()

@@ -53,6 +53,11 @@ def load_texts(language: str) -> dict[str, str]:
     return _flatten(data)
 
 
+def digits_of(unit: str) -> int:
+    """Return how many decimals values of a unit are printed with."""
+    return 3 if unit == "1" else 2
+
+
 class Words:
     """Texts of one language, and the way it writes numbers, units, periods.
 
@@ -106,7 +111,7 @@ class Words:
         """
         if value is None or not math.isfinite(value):
             return NO_VALUE
-        digits = 3 if unit == "1" else 2
+        digits = digits_of(unit)
         rounded = round(value, digits) + 0.0  # no negative zero
         text = f"{abs(rounded):,.{digits}f}"
         if rounded < 0:
