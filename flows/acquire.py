@@ -12,10 +12,9 @@ from .receipts import RETRY, receipt
 @task(name="acquire", **RETRY)
 def acquire_task(region: str, period: str) -> dict[str, Any]:
     """Acquire one period; the receipt counts scenes and failures by month."""
-    from eco_index.pipeline import acquire_period
-
     from eco_index.config import load_region
     from eco_index.period import Period
+    from eco_index.pipeline import acquire_period
 
     return receipt(acquire_period(load_region(region), Period.parse(period)))
 

@@ -12,10 +12,9 @@ from .receipts import receipt
 @task(name="assess")
 def assess_task(region: str, period: str, programmes: list[str] | None) -> dict[str, Any]:
     """Assess one period; the receipt names the summaries."""
-    from eco_index.pipeline import assess_period
-
     from eco_index.config import load_region
     from eco_index.period import Period
+    from eco_index.pipeline import assess_period
 
     return receipt(assess_period(load_region(region), Period.parse(period), programmes))
 

@@ -12,10 +12,9 @@ from .receipts import RETRY, receipt
 @task(name="compute", **RETRY)
 def compute_task(region: str, period: str, cluster: str) -> dict[str, Any]:
     """Compute the tiles of one period that are not done yet; a repeated try skips finished ones."""
-    from eco_index.pipeline import compute_period
-
     from eco_index.config import load_region
     from eco_index.period import Period
+    from eco_index.pipeline import compute_period
 
     return receipt(compute_period(load_region(region), Period.parse(period), cluster))
 

@@ -12,10 +12,9 @@ from .receipts import receipt
 @task(name="report")
 def report_task(region: str, period: str, programmes: list[str] | None) -> dict[str, Any]:
     """Write the reports of one period; the receipt names the files."""
-    from eco_index.pipeline import report_period
-
     from eco_index.config import load_region
     from eco_index.period import Period
+    from eco_index.pipeline import report_period
 
     return receipt(report_period(load_region(region), Period.parse(period), programmes))
 
@@ -23,11 +22,10 @@ def report_task(region: str, period: str, programmes: list[str] | None) -> dict[
 @task(name="publish")
 def publish_task(region: str, period: str, name: str) -> str:
     """Publish a release; the receipt is its folder."""
-    from eco_index.release import publish
-
     from eco_index.config import load_region
     from eco_index.cube import open_archive
     from eco_index.period import Period
+    from eco_index.release import publish
 
     loaded = load_region(region)
     return str(publish(loaded, Period.parse(period), name, open_archive(loaded.archive_path)))

@@ -20,6 +20,83 @@ ArchivePath = Annotated[
 ]
 
 
+def show(archive: ArchivePath, as_json: AsJson = False) -> None:
+    """Say in words what an archive holds: variables, times, tags, size, newest commits.
+
+    Example: `eco show eco-demo/out/archive.icechunk`
+    """
+    from eco_index import cube
+
+    data = cube.show(archive)
+    if as_json:
+        console.answer_json(data)
+        return
+    _say_archive(data)
+
+
+def _say_archive(data: dict[str, Any]) -> None:
+    for key, value in data.items():
+        if not isinstance(value, dict | list):
+            text = console.size_text(value) if key in ("size", "size_bytes", "bytes") else value
+            console.answer(f"{key.replace('_', ' ')}: {text}")
+    for name, group in data["groups"].items():
+        console.answer()
+        console.answer(f"group {name}")
+        console.table(
+            ("variable", "units", "stored as", "title", "名称"),
+            [
+                (
+                    v["id"],
+                    v["units"],
+                    f"{v['dtype']} x {v['scale']:g}" + _fill(v["fill"]),
+                    v["title"],
+                    v["title_zh"],
+                )
+                for v in group["variables"]
+            ],
+        )
+        times = [f"{t['id']} ({t['done']}/{t['total']})" for t in group["times"] if t["done"]]
+        console.answer(f"tiles done: {', '.join(times) or 'none yet'}")
+    for key, value in data.items():
+        if key in ("groups", "grid") or not isinstance(value, dict | list) or not value:
+            continue
+        console.answer()
+        console.answer(f"{key.replace('_', ' ')}:")
+        for line in tree_lines(value, "  "):
+            console.answer(line)
+
+
+def _fill(fill: int | None) -> str:
+    return "" if fill is None else f", missing {fill}"
+
+
+def verify(
+    archive: ArchivePath,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Attributes and structure only, not the data.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check an archive against the data schema. Exit code 3 if readers would go wrong.
+
+    Example: `eco verify eco-demo/out/archive.icechunk`
+    """
+    from eco_index import cube
+
+    findings = cube.verify(archive, data=not quick)
+    errors = sum(f.level == "error" for f in findings)
+    if as_json:
+        console.answer_json({"findings": [f.to_dict() for f in findings], "errors": errors})
+    else:
+        for finding in findings:
+            console.answer(f"{finding.level}: {finding.where}: {finding.message}")
+        console.answer(
+            f"{console.path_text(archive)}: {errors} error(s), {len(findings) - errors} warning(s)"
+        )
+    if errors:
+        raise typer.Exit(3)
+
+
 def publish(
     region_file: RegionFile,
     period: Annotated[
@@ -81,8 +158,7 @@ def trace(
     if as_json:
         console.answer_json(found)
         return
-    for line in tree_lines(found):
-        console.answer(line)
+    console.answer(release_room.trace_text(found, "en"))
 
 
 def tree_lines(value: Any, indent: str = "") -> list[str]:

@@ -123,6 +123,15 @@ def index(
             show_default=False,
         ),
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv|yaml",
+            help="Table of an earlier year: prints change and change class of every unit.",
+            show_default=False,
+        ),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Language of the table: zh or en.")] = "en",
     as_json: AsJson = False,
 ) -> None:
     """Compute an official index from a table of unit inputs, every sub-index shown.
@@ -132,22 +141,24 @@ def index(
     Examples:
     `eco index hj192_2015 --inputs help`
 
-    `eco index hj192_2015 --inputs units.csv --json`
+    `eco index hj192_2015 --inputs 2025.csv --compare 2024.csv`
     """
     from eco_index import indicators
+    from eco_index.errors import UsageError
     from eco_index.methods import load_method
 
     loaded = load_method(method, overlay)
     if str(inputs) == "help" and not inputs.exists():
         _say_inputs(loaded, as_json)
         return
-    units = indicators.read_table(inputs, loaded)
+    if lang not in ("zh", "en"):
+        raise UsageError(f"--lang cannot be '{lang}'", rule="zh or en")
     options = read_options(loaded, option or [])
-    results = [indicators.evaluate(loaded, unit, options=options, unit_set=units) for unit in units]
+    data = indicators.index_command_data(method, inputs, overlay, options, compare)
     if as_json:
-        console.answer_json([_result(u, r) for u, r in zip(units, results, strict=True)])
-        return
-    _say_results(loaded, units, results)
+        console.answer_json(data)
+    else:
+        console.answer(indicators.index_text(data, lang))
 
 
 def read_options(method: Method, texts: list[str]) -> dict[str, str]:
@@ -209,42 +220,3 @@ def _say_inputs(method: Method, as_json: bool) -> None:
     ]
     console.table(("column", "unit", "range", "meaning", "含义"), rows)
     console.answer("and unit_id, unit_name; leave a cell empty where the value is not known")
-
-
-def _result(unit: Any, result: Any) -> dict[str, Any]:
-    import dataclasses
-
-    data = result.model_dump(mode="json") if hasattr(result, "model_dump") else None
-    if data is None:
-        data = dataclasses.asdict(result)
-    return {"unit_id": unit.get("unit_id"), "unit_name": unit.get("unit_name")} | data
-
-
-def _say_results(method: Method, units: list[Any], results: list[Any]) -> None:
-    _say_head(method)
-    for unit, result in zip(units, results, strict=True):
-        name = f"{unit.get('unit_id', '')} {unit.get('unit_name') or ''}".strip()
-        console.answer()
-        if result.value is None:
-            console.answer(f"{name}: not evaluated, inputs are missing")
-        else:
-            mark = "  (provisional, 试算)" if result.provisional else ""
-            grade = f"  {result.grade_title.zh} / {result.grade_title.en}"
-            console.answer(f"{name}: {method.file.short} {result.value:.1f}{grade}{mark}")
-        rows = [
-            (
-                "  " * (s.parent != "") + s.id,
-                _figure(s.raw),
-                _figure(s.value),
-                _figure(s.weight, 4),
-                s.title.en,
-                s.title.zh,
-                "missing: " + ", ".join(s.missing) if s.missing else "",
-            )
-            for s in result.sub_indices
-        ]
-        console.table(("sub-index", "raw", "value", "weight", "meaning", "含义", ""), rows)
-
-
-def _figure(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ from eco_index.cli.options import (
 if TYPE_CHECKING:
     from eco_index.config import Region
     from eco_index.period import Period
+    from eco_index.pipeline import RunReport
 
 STATES = ("new", "stale", "done", "blocked")
 
@@ -133,9 +135,7 @@ def _by_period(
 ) -> dict[tuple[str, str], tuple[dict[str, int], str]]:
     """Count states by kind and period (months by their year), with the first reason."""
     groups: dict[tuple[str, str], tuple[dict[str, int], str]] = {}
-    entries = [
-        (task["id"].split("/")[0], task["id"].split("/")[1], task) for task in made["tasks"]
-    ]
+    entries = [(task["id"].split("/")[0], task["id"].split("/")[1], task) for task in made["tasks"]]
     entries += [("assessment", a["period"], a) for a in made["assessments"]]
     for kind, time, entry in entries:
         key = (kind, f"{time[:4]} by month" if "-" in time else time)
@@ -146,6 +146,30 @@ def _by_period(
     return dict(sorted(groups.items(), key=lambda item: order.index(item[0][0])))
 
 
-def say_report(report: Any) -> None:
+def say_report(report: RunReport) -> None:
     """Print what a run did and where the results lie."""
-    raise NotImplementedError
+    tasks = report.tasks
+    console.answer(
+        f"region {report.region}, periods {', '.join(report.periods)}: {tasks['done']} tasks "
+        f"computed, {tasks['skipped']} done before, {tasks['failed']} failed"
+    )
+    console.answer(f"cube: {console.path_text(report.archive)}")
+    tags = ", ".join(f"{period} -> {tag}" for period, tag in report.tags.items())
+    if tags:
+        console.answer(f"pinned by tags: {tags}")
+    if report.summaries:
+        console.answer("assessments (summary.json, table.csv, report.zh.html, report.en.html):")
+        for path in report.summaries:
+            console.answer(f"  {console.path_text(Path(path).parent)}")
+    for item in report.scene_failures:
+        console.answer(
+            f"left out: {item['month']} {item['dataset']}/{item['scene']} {item['asset']}: "
+            f"{item['reason']}"
+        )
+    for text in report.notes:
+        console.answer(f"note: {text}")
+    for failure in report.failures:
+        where = f"{failure['stage']} {failure['period']} {failure['item']}".strip()
+        console.answer(f"FAILED {where}: {failure['detail']}")
+    if report.failures:
+        console.answer("what is finished is kept; run the same command again after the repair")
