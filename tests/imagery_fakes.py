@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 from rasterio.transform import from_origin
 
 from eco_index.catalog import Catalog
@@ -36,8 +37,6 @@ def grid_of(
     resolution: float = 30.0,
     origin: tuple[float, float] = (730_020.0, 4_500_000.0),
 ) -> Grid:
-    from pyproj import CRS
-
     x, y = origin
     bounds = (x, y - height * resolution, x + width * resolution, y)
     return Grid(CRS.from_user_input(ALBERS).to_wkt(), resolution, bounds, tile, tile)
@@ -96,9 +95,7 @@ def write_raster(
     return str(path)
 
 
-def origin_over(
-    grid: Grid, crs: str, width: int, height: int, size: float
-) -> tuple[float, float]:
+def origin_over(grid: Grid, crs: str, width: int, height: int, size: float) -> tuple[float, float]:
     """Upper left corner that puts a raster's centre over the grid's centre (whole pixels)."""
     xmin, ymin, xmax, ymax = grid.bounds
     to_source = Transformer.from_crs(grid.crs, crs, always_xy=True)
@@ -154,26 +151,32 @@ def write_item(path: Path, item_id: str, assets: dict[str, str], **changes: Any)
 # ------------------------------------------------------------------ plain reference
 
 
+@lru_cache(maxsize=64)
+def _header(path: str) -> tuple[Any, str]:
+    with rasterio.open(path) as source:
+        return source.transform, source.crs.to_wkt()
+
+
+@lru_cache(maxsize=4096)
+def _node(grid: Grid, transform: Any, crs: str, i: int, j: int) -> tuple[float, float]:
+    """Source column and row of the centre of grid pixel (16 i, 16 j)."""
+    x = grid.bounds[0] + (j * 16 + 0.5) * grid.resolution
+    y = grid.bounds[3] - (i * 16 + 0.5) * grid.resolution
+    x, y = Transformer.from_crs(grid.crs, crs, always_xy=True).transform(x, y)
+    inverse = ~transform
+    return (
+        inverse.a * x + inverse.b * y + inverse.c,
+        inverse.d * x + inverse.e * y + inverse.f,
+    )
+
+
 def reference_position(grid: Grid, path: str, row: int, col: int) -> tuple[float, float]:
     """Source column and row of a grid pixel: exact at every 16th pixel, linear between."""
-    with rasterio.open(path) as source:
-        inverse, crs = ~source.transform, source.crs.to_wkt()
-    to_source = Transformer.from_crs(grid.crs, crs, always_xy=True)
-
-    def node(i: int, j: int) -> tuple[float, float]:
-        x = grid.bounds[0] + (j * 16 + 0.5) * grid.resolution
-        y = grid.bounds[3] - (i * 16 + 0.5) * grid.resolution
-        if not to_source.source_crs.equals(to_source.target_crs, ignore_axis_order=True):
-            x, y = to_source.transform(x, y)
-        return (
-            inverse.a * x + inverse.b * y + inverse.c,
-            inverse.d * x + inverse.e * y + inverse.f,
-        )
-
     i, j = row // 16, col // 16
     fy, fx = (row % 16) / 16, (col % 16) / 16
     out = []
-    corners = [node(i, j), node(i + 1, j), node(i, j + 1), node(i + 1, j + 1)]
+    nodes = ((i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1))
+    corners = [_node(grid, *_header(path), *node) for node in nodes]
     for k in (0, 1):
         a, b, c, d = (corner[k] for corner in corners)
         left, right = a + (b - a) * fy, c + (d - c) * fy
@@ -214,7 +217,7 @@ def reference_composite(
         qa = bands["qa"]
         for row in range(height):
             for col in range(width):
-                u, v = reference_position_cached(grid, scene.assets["qa"].href, row, col)
+                u, v = reference_position(grid, scene.assets["qa"].href, row, col)
                 x, y = math.floor(u + 1e-5), math.floor(v + 1e-5)
                 if not (0 <= x < qa.shape[1] and 0 <= y < qa.shape[0]) or qa[y, x] & 1:
                     continue
@@ -233,15 +236,3 @@ def reference_composite(
                 highest[row, col] = max(highest[row, col], stored)
                 clear[row, col] += 1
     return highest, clear, seen
-
-
-_positions: dict[tuple[Any, ...], tuple[float, float]] = {}
-
-
-def reference_position_cached(grid: Grid, path: str, row: int, col: int) -> tuple[float, float]:
-    """As `reference_position`; scenes of one footprint share positions."""
-    with rasterio.open(path) as source:
-        key = (grid, source.transform, source.crs.to_wkt(), row, col)
-    if key not in _positions:
-        _positions[key] = reference_position(grid, path, row, col)
-    return _positions[key]

@@ -279,7 +279,9 @@ def test_several_bands_in_one_file_and_header_nodata(tmp_path: Path) -> None:
     """Band numbers are honoured; the file's own no-data value counts where none is given."""
     grid = grid_of(16, 16)
     entry = landsat_entry()
-    entry["bands"] = {k: {kk: vv for kk, vv in b.items() if kk != "nodata"} for k, b in entry["bands"].items()}
+    entry["bands"] = {
+        k: {kk: vv for kk, vv in b.items() if kk != "nodata"} for k, b in entry["bands"].items()
+    }
     for band in ("red", "nir"):
         del entry["bands"][band]["valid_range"]
     catalog = catalog_of(tmp_path, landsat=entry)

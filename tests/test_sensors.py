@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from imagery_fakes import catalog_of, landsat_entry
 
 from eco_index import sensors
 from eco_index.errors import InputError, UsageError
 from eco_index.sensors import BAD, CLEAR, CLOUD, FILL, SHADOW, SNOW
-from imagery_fakes import catalog_of, landsat_entry
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
-"""Positions: no half-pixel shift, windows that hold what is needed, rules that tiles do not touch."""
+"""Positions: no half-pixel shift; windows that hold what is needed; nothing depends on tiles."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from affine import Affine
+from imagery_fakes import ALBERS, grid_of
 from pyproj import CRS, Transformer
 
 from eco_index import kernels, warp
 from eco_index.grid import Grid, Tile
-from imagery_fakes import ALBERS, grid_of
 
 UTM = CRS.from_epsg(32649).to_wkt()
 LONLAT = CRS.from_epsg(4326).to_wkt()
@@ -40,9 +40,7 @@ def whole(grid: Grid) -> Tile:
 @pytest.mark.parametrize(
     ("crs", "size", "pixels"), [(UTM, 30.0, 200), (UTM, 20.0, 300), (LONLAT, 3e-4, 260)]
 )
-def test_linear_ramps_are_reproduced_at_pixel_centres(
-    crs: str, size: float, pixels: int
-) -> None:
+def test_linear_ramps_are_reproduced_at_pixel_centres(crs: str, size: float, pixels: int) -> None:
     """A ramp in x (or y) read bilinearly gives back each pixel's own source position."""
     grid = grid_of(90, 70)
     transform = source_over(grid, crs, size, pixels)
