@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -211,7 +212,8 @@ class Catalog(Strict):
                 raise UsageError("the path depends on the year, none was given", where=where)
             text = text.replace("{year}", str(year))
         path = Path(text)
-        return path if path.is_absolute() else (self.folder / path)
+        # normpath, not resolve: a linked folder keeps the name the user gave it.
+        return Path(os.path.normpath(path if path.is_absolute() else self.folder / path))
 
 
 def load_catalog(path: Path | str) -> Catalog:

@@ -36,9 +36,13 @@ def products_digest(view: CubeView, period: Period) -> str | None:
 def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
     """Return the ids of all methods a programme rests on."""
     known = {p.stem for p in methods_folder().glob("*.yaml")}
+    with_landcover = region.config.landcover is not None
     ids = ["fvc_dimidiate"]
-    ids += [INDICATORS[i].method for i in programme.indicators if i in INDICATORS]
-    ids += programme.indices
+    for name in programme.indicators:
+        record = INDICATORS.get(name)
+        if record is not None and (with_landcover or not record.needs_landcover):
+            ids.append(record.method)
+    ids += programme.indices if with_landcover else ()
     return [m for m in dict.fromkeys(ids) if m in known]
 
 

@@ -37,8 +37,6 @@ def methods_used(
     """Return the methods of a summary and what rows say of each."""
     uses: list[MethodUse] = []
     for method_id in programme_methods(region, programme):
-        if method_id == "forest_coverage" and region.config.landcover is None:
-            continue
         if method_id in results:
             method, values = results[method_id]
             uses.append(_with_inputs(method_use(method, values), method))

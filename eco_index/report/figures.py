@@ -82,9 +82,9 @@ def headline_figure(
             axes.set_visible(False)
             continue
         panel = panels[i]
-        values = [r.value if r else None for r in panel.rows]
-        known = [v for v in values if v is not None]
-        span = max([abs(v) for v in known], default=1.0) or 1.0
+        shown = [v for r in panel.rows if r for v in (r.value, r.previous, *(r.interval or ()))]
+        extent = [v for v in shown if v is not None]
+        span = max([abs(v) for v in extent], default=1.0) or 1.0
         for y, row in enumerate(panel.rows):
             if row is None or row.value is None:
                 axes.text(0, y, f" {NO_VALUE}", va="center", fontproperties=sized(font, size))
@@ -102,7 +102,7 @@ def headline_figure(
                 end + span * 0.045, y, words.number(row.value, panel.unit), va="center",
                 color=INK, fontproperties=sized(font, size),
             )  # fmt: skip
-        axes.set_xlim(min([0.0, *known]) * 1.15, span * 1.32)
+        axes.set_xlim(min([0.0, *extent]) * 1.15, span * 1.32)
         axes.set_ylim(len(zones) - 0.4, -0.6)
         axes.set_yticks(range(len(zones)), zones if i % columns == 0 else [""] * len(zones))
         axes.locator_params(axis="x", nbins=4)
