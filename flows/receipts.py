@@ -9,7 +9,7 @@ from typing import Any
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from eco_index.errors import EcoError
+from eco_index.errors import EcoError, PartialError
 
 MAX_ITEMS = 200
 
@@ -51,3 +51,28 @@ RETRY: dict[str, Any] = {
     "retry_delay_seconds": [10, 60, 300],
     "retry_condition_fn": worth_another_try,
 }
+
+
+def require_success(*receipts: dict[str, Any]) -> None:
+    """Fail the flow if a stage reports programmes that failed; the others are finished by then.
+
+    Raises
+    ------
+    PartialError
+        Names every programme and its error: the run shows as failed, finished work is kept.
+    """
+    failures = {
+        f"{stage.get('period', '')} {name}".strip(): problem
+        for stage in receipts
+        for name, problem in (stage.get("failures") or {}).items()
+    }
+    if failures:
+        raise PartialError(
+            f"{len(failures)} part(s) of the assessment failed: {', '.join(failures)}",
+            where="; ".join(f"{name}: {_words(problem)}" for name, problem in failures.items()),
+            fix="what is finished is kept; repair the cause and run the period again",
+        )
+
+
+def _words(problem: Any) -> str:
+    return str(problem.get("what", problem)) if isinstance(problem, dict) else str(problem)

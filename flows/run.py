@@ -11,6 +11,7 @@ from .acquire import acquire_flow
 from .assess import assess_flow
 from .compute import compute_flow
 from .publish import report_flow
+from .receipts import require_success
 
 
 @flow(name="assessment")
@@ -43,13 +44,14 @@ def assessment(
     if period is None:
         period = last_complete_period(cadence, today_of(load_region(region))).id
     get_run_logger().info("assessing %s, period %s", region, period)
-    return {
-        "period": period,
+    stages = {
         "acquire": acquire_flow(region, period),
         "compute": compute_flow(region, period, cluster),
         "assess": assess_flow(region, period, programmes),
         "report": report_flow(region, period, programmes),
     }
+    require_success(stages["assess"], stages["report"])
+    return {"period": period, **stages}
 
 
 def assessment_flow(

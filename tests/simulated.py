@@ -7,9 +7,25 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import yaml
 from rasterio import features
 
 from eco_index.grid import Grid
+
+
+def copy_region(
+    region_file: Path, folder: Path, grid: dict | None = None, **changes: object
+) -> Path:
+    """Write a region file of its own output folder (grid, keys) over the same simulated inputs."""
+    config = yaml.safe_load(region_file.read_text(encoding="utf-8"))
+    config["catalog"] = str(region_file.parent / config["catalog"])
+    config["output"] = str(folder / "out")
+    config["grid"] |= grid or {}
+    config |= changes
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "region.yaml"
+    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return file
 
 
 def truth(folder: Path, year: int) -> dict[str, np.ndarray]:

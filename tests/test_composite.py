@@ -187,7 +187,7 @@ def test_finer_sources_are_averaged_and_bands_may_lie_on_three_grids(
     qa = np.where(rng.random((48, 48)) < 0.2, CLOUD_QA, CLEAR_QA).astype("u2")
     scene = single(tmp_path, grid, red, nir, qa, (10.0, 60.0, 15.0))
     made = composite_tile([scene], catalog, grid, whole(grid))
-    low = red.reshape(24, 3, 24, 3).sum(axis=(1, 3)) / 9 * 2.75e-5 - 0.2
+    low = red.reshape(24, 3, 24, 3).sum(axis=(1, 3)) * 4 / 36 * 2.75e-5 - 0.2
     for row in range(24):
         for col in range(24):
             # The centre of a pixel is a corner of four mask pixels: the lower right one counts.

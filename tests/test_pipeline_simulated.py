@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from simulated import copy_region
 
 from eco_index import cube, pipeline
 from eco_index.config import Region, load_region
@@ -33,15 +33,7 @@ def view_of(region: Region) -> cube.CubeView:
 
 def place(small_region: Path, folder: Path, **grid: Any) -> Region:
     """The small simulated region with an output folder (and grid) of its own."""
-    config = yaml.safe_load(small_region.read_text(encoding="utf-8"))
-    config["catalog"] = str(small_region.parent / config["catalog"])
-    config["output"] = str(folder / "out")
-    config["grid"] |= grid
-    config["programmes"] = ["whole_region"]
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "region.yaml"
-    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    return load_region(file)
+    return load_region(copy_region(small_region, folder, grid, programmes=["whole_region"]))
 
 
 def contents(region: Region, period: Period) -> dict[str, np.ndarray]:
