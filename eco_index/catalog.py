@@ -102,7 +102,7 @@ class TableFile(Strict):
 
 
 class Written(Strict):
-    """A dataset that this project writes."""
+    """A dataset that this project writes; the path starts at the region's output folder."""
 
     type: Literal["written"] = "written"
     path: str

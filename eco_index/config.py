@@ -11,7 +11,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from eco_index import yamlio
-from eco_index.catalog import Catalog, load_catalog
+from eco_index.catalog import Catalog, Written, load_catalog
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
@@ -235,7 +235,24 @@ class Region:
     @property
     def archive_path(self) -> Path:
         """Folder of the Icechunk repository."""
-        return self.output / "archive.icechunk"
+        return self.written("cube")
+
+    def written(self, dataset_id: str) -> Path:
+        """Return the folder of a dataset that is written: cube, assessments or releases.
+
+        Raises
+        ------
+        UsageError
+            The catalogue has no such entry, or it is not one of access type 'written'.
+        """
+        access = self.catalog.get(dataset_id, f"the outputs of region '{self.id}'").access
+        if not isinstance(access, Written):
+            raise UsageError(
+                f"dataset '{dataset_id}' has access type {access.type}",
+                where=str(self.catalog.path),
+                rule="what the project writes has access type 'written'",
+            )
+        return self.output / access.path
 
 
 def configs_folder() -> Path:

@@ -115,7 +115,7 @@ def run_demo(folder: Path, cluster: str = "local", progress: Progress | None = N
     report = pipeline.run(region, periods, cluster=cluster, progress=progress)
     archive = open_archive(region.archive_path)
     last = Period.parse("2025")
-    release = region.output / "releases" / last.id / RELEASE
+    release = region.written("releases") / last.id / RELEASE
     if not release.exists():
         release = publish(region, last, RELEASE, archive)
     checks = tuple(compare_with_truth(region, folder, archive.view(), [2024, 2025]))

@@ -319,7 +319,7 @@ def stored_digest(summary: Path) -> str:
 
 def assessment_folder(region: Region, period: Period, programme: str) -> Path:
     """Return the folder of an assessment's summary, maps and reports."""
-    return region.output / "assessments" / period.id / programme
+    return region.written("assessments") / period.id / programme
 
 
 def programmes_of(

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from eco_index.grid import Grid, Tile
 
 SPACING = 16  # pixels between lattice nodes
-MAX_SUBSAMPLES = 16  # per axis and pixel; sources more than 16x finer are thinned to that
+MAX_SUBSAMPLES = 16  # per axis and pixel; sources more than 8x finer are thinned to that
 # A source counts as twice as fine from 1.98 on: UTM's scale error must not change the rule.
 AVERAGE_FROM = 1.98
 SNAP = 1e-5  # source pixels: positions closer than this to a pixel centre or edge lie on it
@@ -90,7 +90,7 @@ class Placement:
     width, height : int
         Size of the whole source.
     subsamples : int
-        0: bilinear (or nearest, for classes); n >= 2: mean of n x n samples.
+        0: bilinear (or nearest, for classes); n >= 4: mean of n x n samples.
     """
 
     u: np.ndarray
@@ -147,7 +147,9 @@ def subsamples_of(pixel_m: float, resolution: float) -> int:
     ratio = resolution / pixel_m if pixel_m > 0 else 0.0
     if not ratio >= AVERAGE_FROM:
         return 0
-    return min(MAX_SUBSAMPLES, max(2, round(ratio)))
+    # Two samples a source pixel and axis: with one, all of them would round the same way where
+    # the grids are out of phase, and shift the mean by up to half a source pixel.
+    return min(MAX_SUBSAMPLES, max(4, 2 * round(ratio)))
 
 
 def place(

@@ -167,3 +167,14 @@ def test_missing_files_are_named(tmp_path):
     for reader in (load_region, load_catalog, load_programme):
         with pytest.raises(UsageError, match="nowhere"):
             reader(tmp_path / "nowhere.yaml")
+
+
+def test_what_is_written_has_an_entry_too(files):
+    region = load_region(files / "regions" / "r.yaml")
+    with pytest.raises(UsageError, match="no dataset 'cube'"):
+        _ = region.archive_path
+    entry = "  cube:\n    title: {zh: 档案, en: archive}\n    source: s\n    licence: l\n"
+    with (files / "regions" / "catalog.yaml").open("a", encoding="utf-8") as file:
+        file.write(entry + "    access: {type: written, path: a.icechunk}\n")
+    region = load_region(files / "regions" / "r.yaml")
+    assert region.archive_path == files / "regions" / "out" / "a.icechunk"

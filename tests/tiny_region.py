@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from outputs import written
 
 from eco_index import cube
 from eco_index.config import Region, load_region
@@ -35,7 +36,8 @@ def region(folder: Path, **changes: Any) -> Region:
         "mask": {"band": "qa", "recipe": "landsat_qa_pixel"},
     }
     zones = {"title": text("zones"), "access": {"type": "vector", "path": "zones.gpkg"}}
-    catalog = {"version": 1, "datasets": {"img": imagery | common, "zones": zones | common}}
+    datasets = {"img": imagery | common, "zones": zones | common} | written()
+    catalog = {"version": 1, "datasets": datasets}
     layer = {"dataset": "zones", "title": text("zones"), "id": "id", "name": text("name")}
     config: dict[str, Any] = {
         "id": "tiny",

@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import yaml
+from outputs import written
 from shapely.geometry import Polygon, box
 
 from eco_index.config import Region, load_region
@@ -67,6 +68,7 @@ def make_region(
         },
         "map": entry | {"access": {"type": "raster", "path": "lc_{year}.tif"}},
     } | {k: entry | v for k, v in (datasets or {}).items()}
+    catalogue |= written()
     region_layers = {}
     for name, shapes in layers.items():
         write_layer(folder / f"{name}.gpkg", shapes, **(columns or {}).get(name, {}))

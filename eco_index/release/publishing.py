@@ -60,7 +60,7 @@ def publish(region: Region, period: Period, name: str, archive: Archive) -> Path
         Assessments that do not stand on one pinned version of the cube; a copy that differs.
     """
     _check_name(name)
-    home = region.output / "releases" / period.id
+    home = region.written("releases") / period.id
     final = home / name
     if final.exists():
         raise UsageError(
@@ -102,11 +102,11 @@ def _check_name(name: str) -> None:
 
 
 def _assessments(region: Region, period: Period) -> list[Path]:
-    found = sorted((region.output / "assessments" / period.id).glob("*/summary.json"))
+    found = sorted((region.written("assessments") / period.id).glob("*/summary.json"))
     if not found:
         raise UsageError(
             f"{period.id} has no assessment to publish",
-            where=str(region.output / "assessments" / period.id),
+            where=str(region.written("assessments") / period.id),
             fix=f"run first: eco run {region.config.path} --period {period.id}",
         )
     return found

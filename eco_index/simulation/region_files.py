@@ -49,7 +49,7 @@ def write_region_files(
     catalog["datasets"] = {
         key: _own_paths(entry)
         for key, entry in catalog["datasets"].items()
-        if key.startswith("demo_")
+        if key.startswith("demo_") or entry["access"]["type"] == "written"
     }
     region, _ = yamlio.read_yaml(configs / "regions" / "demo.yaml")
     region |= {
