@@ -10,8 +10,8 @@ Rules
 * quality bands and classes: the nearest source pixel;
 * reflectance and indices: bilinear between source pixel centres; a neighbour with weight that is
   missing makes the result missing. Positions closer than SNAP to a centre count as on it;
-* sources at least twice as fine: mean of n x n samples spread evenly over the output pixel (each
-  the nearest source pixel), missing if one of them is;
+* sources at least twice as fine: mean of n x n samples spread evenly over the output pixel, two
+  for each source pixel and axis (each the nearest source pixel), missing if one of them is;
 * NDVI from reflectances clamped at >= 0, missing where their sum is 0;
 * stored as int16 x 1e-4, rounded half away from zero.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from eco_index.report.tables import Group
-from eco_index.report.text import Words
+from eco_index.report.text import Words, digits_of
 from eco_index.summary import IndexValue, MonthQuality, Row, Summary
 
 MOST_INDICATORS = 5
@@ -104,7 +104,9 @@ def _change_sentences(rows: list[Row], names: dict[str, str], before: str, words
     high = max(changed, key=lambda r: r.change or 0.0)
     low = min(changed, key=lambda r: r.change or 0.0)
     rise, fall = (words.change(r.change, r.unit) for r in (high, low))
-    up, down = (high.change or 0.0) > 0, (low.change or 0.0) < 0
+    # What rounds to zero in print has neither risen nor fallen there.
+    digits = digits_of(high.unit)
+    up, down = round(high.change or 0.0, digits) > 0, round(low.change or 0.0, digits) < 0
     if up and down:
         return gap + words(
             "finding.rise_fall",
