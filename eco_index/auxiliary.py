@@ -105,15 +105,7 @@ def read_codes(path: Path, grid: Grid, tile: Tile) -> np.ndarray:
             source = open_kept(str(path))
             if source.crs is None:
                 raise InputError("the class map has no CRS", where=str(path))
-            placement = warp.place(
-                grid,
-                tile,
-                source.transform,
-                source.width,
-                source.height,
-                crs_wkt(source),
-                nearest=True,
-            )
+            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
             if placement is None:
                 return out
             data = source.read(1, window=placement.window)

@@ -186,15 +186,7 @@ def _read(
         raise _Unusable(band, "the file has no CRS")
     if asset.band > source.count:
         raise _Unusable(band, f"the file has {source.count} band(s), not {asset.band}")
-    placement = warp.place(
-        grid,
-        tile,
-        source.transform,
-        source.width,
-        source.height,
-        crs_wkt(source),
-        nearest=is_mask,
-    )
+    placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=is_mask)
     if placement is None:
         return None
     try:

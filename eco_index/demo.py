@@ -18,7 +18,8 @@ from eco_index.cube import CubeView, open_archive
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
 from eco_index.summary import Summary, read_summary
-from eco_index.zones import load_layer, zone_ids
+from eco_index.zone_raster import zone_ids
+from eco_index.zones import load_layer
 
 PERIODS = ("2024", "2024H1", "2024H2", "2025", "2025H1", "2025H2")
 RELEASE = "demo"

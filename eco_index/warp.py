@@ -152,6 +152,13 @@ def subsamples_of(pixel_m: float, resolution: float) -> int:
     return min(MAX_SUBSAMPLES, max(4, 2 * round(ratio)))
 
 
+def place_raster(
+    grid: Grid, tile: Tile, source: Any, crs_wkt: str, nearest: bool = False
+) -> Placement | None:
+    """Return how an open raster (transform, width, height) lies under `tile`; see `place`."""
+    return place(grid, tile, source.transform, source.width, source.height, crs_wkt, nearest)
+
+
 def place(
     grid: Grid,
     tile: Tile,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import shapely
 from numba import njit
 
 from eco_index.grid import Grid, Tile
-
-if TYPE_CHECKING:
-    from eco_index.zones import ZoneLayer
+from eco_index.zones import ZoneLayer
 
 #: Version of the pixel rule; part of every assessment's digest.
 ZONES_VERSION = 1

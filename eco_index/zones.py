@@ -18,9 +18,8 @@ from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
 from eco_index.vectors import read_vector
 from eco_index.yamlio import Text
-from eco_index.zone_raster import zone_ids
 
-__all__ = ["ZoneLayer", "layer_path", "load_layer", "zone_ids"]
+__all__ = ["ZoneLayer", "layer_path", "load_layer"]
 
 
 @dataclass(frozen=True)

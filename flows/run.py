@@ -39,7 +39,7 @@ def assessment(
     """
     from eco_index.config import load_region
 
-    from .schedule import last_complete_period, today_of
+    from .periods import last_complete_period, today_of
 
     if period is None:
         period = last_complete_period(cadence, today_of(load_region(region))).id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import socket
 import subprocess
@@ -13,33 +12,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from eco_index.config import Region
 from eco_index.errors import EcoError, UsageError
-from eco_index.period import Period
 
 from .home import STARTUP_SECONDS, environment, home_of
+from .periods import Cadence, last_complete_period, today_of
 
-Cadence = Literal["yearly", "half_yearly"]
 STOP_SECONDS = 15
-
-
-def last_complete_period(cadence: Cadence, today: dt.date) -> Period:
-    """Return the newest period that has ended before `today`.
-
-    Imagery is complete only after the period, so a run on 15 January assesses the year before,
-    and a half-yearly run on 15 January or 15 July the half that has just ended.
-    """
-    if cadence == "yearly":
-        return Period(today.year - 1)
-    return Period(today.year - 1, 2) if today.month <= 6 else Period(today.year, 1)
-
-
-def today_of(region: Region) -> dt.date:
-    """Return today's date where the region's schedules run."""
-    return dt.datetime.now(ZoneInfo(region.config.schedule.timezone)).date()
 
 
 def deployment_names(region: Region) -> dict[Cadence, str]:

@@ -19,8 +19,9 @@ from eco_index.config import load_region
 from eco_index.cube import open_archive
 from eco_index.errors import PartialError, UsageError
 from eco_index.period import Period
+from flows.periods import last_complete_period
 from flows.receipts import receipt, require_success
-from flows.schedule import last_complete_period, serve
+from flows.schedule import serve
 
 PERIOD = "2025H2"
 WAIT = 240  # seconds a server or a run may take on a busy machine

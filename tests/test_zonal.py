@@ -10,7 +10,8 @@ from eco_index.grid import Grid, Tile
 from eco_index.indicators.records import GRASSLAND
 from eco_index.products import LUCC, PRODUCTS
 from eco_index.zonal import SumSpec, ZoneSums, stored
-from eco_index.zones import load_layer, zone_ids
+from eco_index.zone_raster import zone_ids
+from eco_index.zones import load_layer
 
 BREAKS = tuple(stored("fvc", b) for b in (0.1, 0.3, 0.5, 0.7, 0.9))
 SPEC = SumSpec(

@@ -12,7 +12,8 @@ from zone_fakes import RES, X0, Y1, make_region, pixel_box, pixel_polygon, rando
 
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
-from eco_index.zones import ZoneLayer, load_layer, zone_ids
+from eco_index.zone_raster import zone_ids
+from eco_index.zones import ZoneLayer, load_layer
 
 LEFT, RIGHT = pixel_box(2, 2, 20, 40), pixel_box(20, 2, 50, 40)
 

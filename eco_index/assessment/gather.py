@@ -14,7 +14,8 @@ from eco_index.cube import CubeView
 from eco_index.grid import Tile
 from eco_index.period import Month, Period
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zones import ZoneLayer, zone_ids
+from eco_index.zone_raster import zone_ids
+from eco_index.zones import ZoneLayer
 
 
 @dataclass

@@ -15,7 +15,7 @@ from eco_index.simulation import render
 from eco_index.simulation.schedule import Orbit, Pass
 
 if TYPE_CHECKING:
-    from eco_index.simulation.scenes import Window
+    from eco_index.simulation.window import Window
 
 LANDSAT, SENTINEL2 = "landsat-c2l2", "sentinel-2-l2a"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"

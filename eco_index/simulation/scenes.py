@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from eco_index.simulation import items, render
 from eco_index.simulation.landscape import World
 from eco_index.simulation.schedule import ORBITS, Pass, passes, season
 from eco_index.simulation.weather import weather_field
+from eco_index.simulation.window import Window
 
 NDVI_NOISE = 0.003
 BRIGHTNESS_NOISE = 0.002
@@ -36,31 +36,6 @@ SCL = np.array([0, 5, 4, 6, 9, 8, 3, 3, 11], np.uint8)
 def _transformer(source: str, target: str) -> Transformer:
     # Building one takes ~0.1 s. Only the calling thread uses them: they are not shared.
     return Transformer.from_crs(source, target, always_xy=True)
-
-
-@dataclass(frozen=True)
-class Window:
-    """Where the file of a scene lies.
-
-    Attributes
-    ----------
-    transform : Affine
-    shape : tuple of int
-        Rows, columns.
-    edge : tuple of float
-        Observed where a*u + b*v <= c (u east, v south, fractions of the region).
-    footprint : shapely.Polygon
-        Observed part, degrees.
-    lattice : numpy.ndarray
-        float64 [rows, columns, 2]: columns and rows of the simulated land under every
-        ``render.STEP``-th pixel.
-    """
-
-    transform: Affine
-    shape: tuple[int, int]
-    edge: tuple[float, float, float]
-    footprint: shapely.Polygon
-    lattice: np.ndarray
 
 
 def scene_window(world: World, item: Pass) -> Window:
