@@ -415,3 +415,18 @@ class TestDigest:
         seen.append(assessment_digest(region, fewer, YEAR, view))
         seen.append(assessment_digest(region, programme, YEAR, build_cube(region, ("2024",))))
         assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize(("pixels", "provisional"), [(1, False), (7, True)])
+def test_an_unattested_rule_counts_only_where_it_decides(pixels, provisional, monkeypatch):
+    """At 30 m one pixel is a patch; at 10 m the rule of contiguous pixels decides."""
+    from eco_index.assessment import sources
+    from eco_index.indicators import method_use
+    from eco_index.methods import load_method
+
+    monkeypatch.setattr(sources, "period_parameters", lambda region: {"forest_min_pixels": pixels})
+    method = load_method("forest_coverage")
+    method.number("min_area_ha")
+    use = sources._contiguity(None, method_use(method), method)
+    assert use.provisional == provisional
+    assert any(n.evidence == "placeholder" for n in use.numbers) == provisional

@@ -11,10 +11,11 @@ from eco_index.assessment.rows import MethodMark, weakest
 from eco_index.config import ProgrammeConfig, Region
 from eco_index.cube import CubeView
 from eco_index.indicators import method_use
+from eco_index.indicators.adapters import to_method_number
 from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Month, Period
-from eco_index.period_products import end_members, method_of
+from eco_index.period_products import end_members, method_of, period_parameters
 from eco_index.summary import (
     Failure,
     InputDataset,
@@ -47,6 +48,8 @@ def methods_used(
         for key in USED.get(method_id, ()):
             method.number(key)
         use = method_use(method)
+        if method_id == "forest_coverage":
+            use = _contiguity(region, use, method)
         if method_id == "fvc_dimidiate" and region.config.fvc is not None:
             use = _own_end_members(region, use)
         uses.append(use)
@@ -66,6 +69,19 @@ def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
         k: MethodOption(title=s.title, choices=s.choices) for k, s in method.file.options.items()
     }
     return use.model_copy(update={"inputs": inputs, "options": options})
+
+
+def _contiguity(region: Region, use: MethodUse, method: Method) -> MethodUse:
+    """Name the rule of contiguous pixels where it decides: patches of more than one pixel."""
+    if period_parameters(region)["forest_min_pixels"] <= 1:
+        return use
+    rule = method.rules["contiguous"]
+    return use.model_copy(
+        update={
+            "numbers": (*use.numbers, to_method_number(rule)),
+            "provisional": use.provisional or not rule.sure,
+        }
+    )
 
 
 def _own_end_members(region: Region, use: MethodUse) -> MethodUse:
