@@ -232,7 +232,10 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
     names = {z.id: z.name.get(words.language) for z in summary.zones}
     rows = list(group.rows.values())
     interval = any(r.interval for r in rows)
-    columns = [words("table.value"), words("table.previous"), words("table.change")]
+    # A number that itself compares two periods has no value before and no change of its own.
+    state = any(r.kind == "state" for r in rows)
+    columns = [words("table.value")]
+    columns += [words("table.previous"), words("table.change")] if state else []
     columns += [words("table.interval")] if interval else []
     columns += [*_area_heads(words), words("table.trace")]
     lines = []
@@ -243,9 +246,13 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
                 provisional=marked(row.provisional, row.value),
                 tone="missing" if row.value is None else "",
             ),
-            Cell(words.number(row.previous, row.unit)),
-            Cell(words.number(row.change, row.unit, signed=True), tone=tone(row.change, row.unit)),
         ]  # fmt: skip
+        if state:
+            change = words.number(row.change, row.unit, signed=True)
+            cells += [
+                Cell(words.number(row.previous, row.unit)),
+                Cell(change, tone=tone(row.change, row.unit)),
+            ]
         if interval:
             ends = row.interval or ()
             text = "–".join(words.number(v, row.unit) for v in ends)

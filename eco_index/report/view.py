@@ -208,6 +208,7 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
 
 def _detail(group: Group, summary: Summary, words: Words, font: FontProperties) -> dict[str, Any]:
     row = group.first
+    plain = row.method in ("", "-")
     notes: list[str] = []
     if group.headline:
         found = [tables.detail_table(group, summary, words)]
@@ -218,8 +219,9 @@ def _detail(group: Group, summary: Summary, words: Words, font: FontProperties) 
         "anchor": f"i-{group.indicator}",
         "title": tables.unit_title(words.name(group.title), group.unit, words),
         "denominator": row.denominator.get(words.language),
-        "method": row.method or NO_VALUE,
-        "evidence": row.evidence,
+        "method": NO_VALUE if plain else row.method,
+        # A plain count rests on no method whose evidence could be told.
+        "evidence": "" if plain else row.evidence,
         "charts": share_charts(group, summary, words, font),
         "tables": found,
         "notes": notes,
