@@ -19,6 +19,7 @@ from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
 from eco_index.config import ProgrammeConfig, Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
+from eco_index.indicators import region_mean, to_index_value
 from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Period
@@ -38,6 +39,7 @@ from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
 ALL = "_all"  # id of the line for all zones together
+ALL_NAME = Text(zh="合计", en="All zones")
 
 Results = dict[str, tuple[Method, list[IndexResult]]]
 
@@ -209,10 +211,29 @@ def _indices(
         results, earlier = evaluate_units(method, now, before)
         values += index_values(method, results, earlier, wanted, prefix)
         shown = [results[u] for u in wanted if u in results]
+        if on_units and len(wanted) == len(units) and len(shown) > 1:
+            values.append(_region_value(method, results, earlier, prefix))
         used[method_id] = (method, shown)
         warnings = [w for r in shown for w in r.warnings]
         notes += [n for n in (*found, *warnings) if n not in notes]
     return values, used
+
+
+def _region_value(
+    method: Method,
+    results: dict[str, IndexResult],
+    earlier: dict[str, IndexResult],
+    prefix: str,
+) -> IndexValue:
+    """Return the index of all units together."""
+    return to_index_value(
+        method,
+        region_mean(method, list(results.values())),
+        ALL,
+        ALL_NAME,
+        region_mean(method, list(earlier.values())) if earlier else None,
+        f"{prefix}/{ALL}/{method.id}",
+    )
 
 
 def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
@@ -231,7 +252,7 @@ def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
 def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
     return Zone(
         id=ALL,
-        name=Text(zh="合计", en="All zones"),
+        name=ALL_NAME,
         area_km2=sum(z.area_km2 for z in zones),
         pixels_km2=sum(z.pixels_km2 for z in zones),
     )

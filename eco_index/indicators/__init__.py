@@ -9,6 +9,7 @@ from eco_index.indicators.commands import (
 )
 from eco_index.indicators.engine import change_class, evaluate, grade, input_names
 from eco_index.indicators.records import INDICATORS, ZoneIndicator
+from eco_index.indicators.region import region_mean
 from eco_index.indicators.result import IndexResult, SubResult
 from eco_index.indicators.table import read_table
 from eco_index.indicators.text import index_text
@@ -29,5 +30,6 @@ __all__ = [
     "methods_list",
     "methods_show",
     "read_table",
+    "region_mean",
     "to_index_value",
 ]

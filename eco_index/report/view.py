@@ -191,6 +191,8 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
     for key, indices in by_method.items():
         method = key.partition("@")[0]
         title = indices[0].title.get(words.language)
+        # The line for all units together has no inputs of its own.
+        units = [i for i in indices if not i.unit.startswith("_")] or indices
         titles = {k: v for m in summary.methods if m.id == method for k, v in m.inputs.items()}
         options = {k: v for m in summary.methods if m.id == method for k, v in m.options.items()}
         found.append(
@@ -199,8 +201,8 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
                 "table": index_tables.index_table(indices, words),
                 "charts": index_charts(indices, words, font),
                 "subs": index_tables.sub_index_tables(indices, titles, words),
-                "inputs": index_tables.input_tables(indices, titles, words),
-                "options": index_tables.option_lines(indices, options, words),
+                "inputs": index_tables.input_tables(units, titles, words),
+                "options": index_tables.option_lines(units, options, words),
             }
         )
     return found
