@@ -39,7 +39,7 @@ from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
 ALL = "_all"  # id of the line for all zones together
-ALL_NAME = Text(zh="合计", en="All zones")
+ALL_NAME = Text(zh="合计", en="all together")
 
 Results = dict[str, tuple[Method, list[IndexResult]]]
 

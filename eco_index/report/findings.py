@@ -19,8 +19,13 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     how well the period was observed.
     """
     names = {z.id: z.name.get(words.language) for z in summary.zones}
+    # All units together: named after the layer, for they are not always the whole region.
+    layer = summary.programme.layer_title.get(words.language)
+    names |= {
+        k: words("finding.total", layer=layer, all=v) for k, v in names.items() if k.startswith("_")
+    }
     before = words.period(summary.period.compared_with) if summary.period.compared_with else ""
-    found = _index_findings(summary, before, words)
+    found = _index_findings(summary, names, before, words)
     shares = [g for g in groups if g.headline and g.unit != "km2"]
     for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
         found += _indicator(group, names, before, words)
@@ -39,10 +44,22 @@ def _indicator(group: Group, names: dict[str, str], before: str, words: Words) -
     title = words.name(group.title)
     rows = list(group.rows.values())
     valued = [r for r in rows if _known(r.value)]
+    single = [r for r in valued if not r.zone.startswith("_")] or valued
+    total = [r for r in valued if r not in single]
     found = []
     if valued:
-        found.append(_value_sentence(title, valued, names, words))
-        found[-1] += _change_sentences(valued, names, before, words)
+        gap = " " if words.language == "en" else ""
+        parts = []
+        for row in total:
+            value = words.quantity(row.value, row.unit)
+            text = words("finding.single", title=title, zone=names[row.zone], value=value)
+            parts.append(text + _change_sentences([row], names, before, words))
+        own = words("finding.by_unit") if total else title
+        parts.append(
+            _value_sentence(own, single, names, words)
+            + _change_sentences(single, names, before, words)
+        )
+        found.append(gap.join(parts))
     empty = [names[r.zone] for r in rows if not _known(r.value)]
     if empty:
         found.append(words("finding.no_value", title=title, zones=words.listed(empty)))
@@ -123,27 +140,31 @@ def _change_sentences(rows: list[Row], names: dict[str, str], before: str, words
     return ""
 
 
-def _index_findings(summary: Summary, before: str, words: Words) -> list[str]:
+def _index_findings(
+    summary: Summary, names: dict[str, str], before: str, words: Words
+) -> list[str]:
     found = []
     by_method: dict[str, list[IndexValue]] = {}
     for index in summary.indices:
         by_method.setdefault(index.method, []).append(index)
     for indices in by_method.values():
         done = [i for i in indices if _known(i.value)]
-        found += [_index_sentence(i, before, words) for i in done[:MOST_UNITS]]
-        open_ = [i.name.get(words.language) for i in indices if not _known(i.value)]
+        done.sort(key=lambda i: not i.unit.startswith("_"))  # the whole region first
+        found += [_index_sentence(i, names, before, words) for i in done[: MOST_UNITS + 1]]
+        open_ = [names.get(i.unit, i.name.get(words.language)) for i in indices]
+        open_ = [n for n, i in zip(open_, indices, strict=True) if not _known(i.value)]
         if open_:
             title = indices[0].title.get(words.language)
             found.append(words("finding.index_incomplete", title=title, units=words.listed(open_)))
     return found
 
 
-def _index_sentence(index: IndexValue, before: str, words: Words) -> str:
+def _index_sentence(index: IndexValue, names: dict[str, str], before: str, words: Words) -> str:
     grade = index.grade_title.get(words.language)
     text = words(
         "finding.index_value",
         title=index.title.get(words.language),
-        unit=index.name.get(words.language),
+        unit=names.get(index.unit, index.name.get(words.language)),
         value=words.number(index.value),
         grade=words("finding.index_grade", grade=grade) if grade else "",
     )
