@@ -166,7 +166,7 @@ def test_missing_is_never_zero(report):
     cell = re.search(r'<td class="[^"]*" title="key_counties/2025/150102/fvc_mean">([^<]*)', page)
     assert cell is not None
     assert cell[1] == NO_VALUE
-    assert "东胜旗在评估期内没有有效观测" in visible_text(page)
+    assert "东胜旗没有可评价的像元（没有有效观测" in visible_text(page)
 
 
 def test_what_could_not_be_evaluated_is_said_so(report):
