@@ -73,6 +73,8 @@ class Cost:
         Assets whose size the source does not say: `bytes_to_read` is without them.
     pixels_to_write : int
         Pixels over all tiles, times and products.
+    requests, request_bytes : int
+        What would be asked of Earth Engine (uncompressed answers); not in `bytes_to_read`.
     """
 
     scenes: int = 0
@@ -80,6 +82,8 @@ class Cost:
     bytes_to_read: int = 0
     unknown_sizes: int = 0
     pixels_to_write: int = 0
+    requests: int = 0
+    request_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def plan(
     composites: dict[str, PlannedTask] = {}
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
-    tally = _Tally()
+    tally = _Tally(grid)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
         for month in region.config.period_months(period):
@@ -190,14 +194,22 @@ def plan(
 
 
 class _Tally:
-    def __init__(self) -> None:
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
         self._scenes: dict[tuple[str, str], Scene] = {}
-        self._reads = self._pixels = 0
+        self._reads = self._pixels = self._requests = self._request_bytes = 0
 
     def composite(self, task: Task, scenes: Sequence[Scene]) -> None:
         self._scenes |= {(s.dataset, s.id): s for s in scenes}
         self._reads += len(scenes)
         self.product(task, len(products_of("monthly", False)))
+        served = [s for s in scenes if _served(s)]
+        if served and task.tile is not None:
+            from eco_index.sources import earthengine
+
+            asked = earthengine.estimate(served, self._grid, [task.tile])
+            self._requests += asked.requests
+            self._request_bytes += asked.bytes
 
     def product(self, task: Task, n_products: int) -> None:
         assert task.tile is not None
@@ -205,11 +217,23 @@ class _Tally:
         self._pixels += height * width * n_products
 
     def cost(self) -> Cost:
-        sizes = [a.size for s in self._scenes.values() for a in s.assets.values()]
+        files = [s for s in self._scenes.values() if not _served(s)]
+        sizes = [a.size for s in files for a in s.assets.values()]
         known = [size for size in sizes if size is not None]
         return Cost(
-            len(self._scenes), self._reads, sum(known), len(sizes) - len(known), self._pixels
+            len(self._scenes),
+            self._reads,
+            sum(known),
+            len(sizes) - len(known),
+            self._pixels,
+            self._requests,
+            self._request_bytes,
         )
+
+
+def _served(scene: Scene) -> bool:
+    """Tell scenes of a service that is asked by window from files that are read."""
+    return any(a.href.startswith("ee://") for a in scene.assets.values())
 
 
 def _plan_composites(

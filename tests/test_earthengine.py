@@ -21,12 +21,14 @@ from pyproj import Transformer
 from eco_index.catalog import load_catalog
 from eco_index.composite import composite_tile
 from eco_index.errors import InputError
+from eco_index.plan import _Tally
 from eco_index.sources import ee_client, open_source
 from eco_index.sources.earthengine import EarthEngineSource, estimate
 from eco_index.sources.ee_band import BandRef, OpenBand, crs_of, dtype_of, read_window, split
 from eco_index.sources.ee_transport import Limits
 from eco_index.sources.preflight import check_scene
 from eco_index.sources.scene import Manifest, Scene
+from eco_index.tasks import Task
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
 
@@ -241,6 +243,17 @@ def test_estimate_bounds_what_is_sent(service: Service, archive: Path) -> None:
     assert 0 < sent <= cost.requests
     header = 128 * sent
     assert 0.3 * cost.bytes < received <= cost.bytes + header
+
+
+def test_the_plan_counts_requests_apart_from_files(service: Service, archive: Path) -> None:
+    grid = grid_of(16)
+    scenes = search(archive, "landsat").scenes
+    tally = _Tally(grid)
+    for tile in grid.tiles():
+        tally.composite(Task("composite", "2025-07", tile), scenes)
+    expected, found = estimate(scenes, grid, grid.tiles()), tally.cost()
+    assert (found.requests, found.request_bytes) == (expected.requests, expected.bytes)
+    assert found.scenes == len(scenes) and found.bytes_to_read == found.unknown_sizes == 0
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,11 @@ def _say_plan(made: dict[str, Any]) -> None:
         f"cost: {cost['scenes']} scenes opened {cost['reads']} times ({size}), "
         f"{cost['pixels_to_write'] / 1e6:,.1f} million pixels to write"
     )
+    if cost["requests"]:
+        console.answer(
+            f"Earth Engine: {cost['requests']} requests, up to "
+            f"{console.size_text(cost['request_bytes'])}"
+        )
     for failure in made["failures"]:
         console.answer(
             f"unusable: {failure['month']} {failure['dataset']}/{failure['scene']} "
