@@ -203,12 +203,13 @@ class PatchScan:
                 fix="add the missing blocks",
             )
         n, store = self._n, self._store
-        self._final, order = resolve(store["parent"][:n], store["first"][:n])
+        final, order = resolve(store["parent"][:n], store["first"][:n])
+        self._final = final
         size = order.size
 
         def sums(name: str) -> np.ndarray:
             out = np.zeros(size, np.int64)
-            np.add.at(out, self._final, store[name][:n])
+            np.add.at(out, final, store[name][:n])
             return out
 
         pixels, sides_x, sides_y = sums("pixels"), sums("sides_x"), sums("sides_y")
