@@ -14,7 +14,7 @@ help:
 	@echo 'make demo    setup, then run the demonstration on a simulated region (offline)'
 	@echo 'make test    setup, then lint, types and all tests'
 	@echo 'make lint    ruff and mypy only'
-	@echo 'make bench   the benchmarks in benchmarks/'
+	@echo 'make bench   the benchmarks in benchmarks/ (one of them: make bench-NAME, e.g. bench-indices)'
 	@echo 'make clean   remove $(VENV), caches and the demonstration'
 
 setup: $(VENV)/.installed
@@ -46,6 +46,9 @@ test: lint
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks
+
+bench-%: setup-dev
+	$(BIN)/python -m benchmarks $*
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info eco-demo

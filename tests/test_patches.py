@@ -160,3 +160,13 @@ def test_patch_table_of_fragstats():
         for c, a, p in zip(table.cls, table.area_ha, table.perimeter_m, strict=True)
     )
     assert len(table) == 28 and ours == truth
+
+
+def test_a_chunked_xarray_and_a_negative_fill():
+    import xarray as xr
+
+    array = random_map(3, (20, 30)).astype(np.int16)
+    plain = find_patches(array, [1, 2, 3], fill=0)
+    stored = np.where(array == 0, np.int16(-9999), array)
+    chunked = xr.DataArray(stored, dims=("y", "x")).chunk(y=7, x=11)
+    assert as_dict(find_patches(chunked, [1, 2, 3], fill=-9999)) == as_dict(plain)
