@@ -179,7 +179,7 @@ def test_real_forest_patches():
     shapes = frame.geometry.to_numpy()
     with pytest.raises(InputError, match="1 polygons are empty or invalid"):
         polygon_links(shapes, 5000)
-    found = polygon_links(frame.geometry.make_valid().to_numpy(), 2500)
+    found = polygon_links(frame.geometry.make_valid().to_numpy(), 1500)
     area = frame["area_ha"].to_numpy()
     ours = connectivity(area, found, 1000)
     assert ours.numerator == pytest.approx(brute(area, found, math.log(2) / 1000), rel=1e-11)

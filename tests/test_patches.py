@@ -60,7 +60,7 @@ def test_patches_are_those_of_scipy(seed, neighbours):
     assert pairs.shape[1] == len(np.unique(ours)) == len(np.unique(labels))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10**6),
     st.lists(st.integers(1, 9), min_size=1, max_size=5),

@@ -127,7 +127,7 @@ def test_transfer_by_hand():
     assert found.dynamic_degree() == pytest.approx(100 / 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 12))
 def test_transfer_for_any_chunks(seed, height, width):
     random = np.random.default_rng(seed)

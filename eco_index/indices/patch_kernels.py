@@ -169,25 +169,40 @@ def join_block(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _flatten(parent, first, root, lowest):  # type: ignore[no-untyped-def]
+def _flatten(parent, first, lowest):  # type: ignore[no-untyped-def]
     for i in range(parent.size):
         r = _root(parent, i)
-        root[i] = r
+        parent[i] = r
         lowest[r] = min(lowest[r], first[i])
+
+
+@njit(cache=True, nogil=True)
+def _holders(parent, first, lowest):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(parent.size):
+        count += first[i] == lowest[parent[i]]
+    out = np.empty(count, np.int64)
+    count = 0
+    for i in range(parent.size):
+        if first[i] == lowest[parent[i]]:
+            out[count] = i
+            count += 1
+    return out
 
 
 def resolve(parent: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each label's final number (from 0) and, per number, the label of its first pixel.
 
-    Numbers follow the first pixel of the map, whatever the tiling.
+    Numbers follow the first pixel of the map, whatever the tiling. `parent` is overwritten with
+    the roots.
     """
     n = parent.size
-    root = np.empty(n, np.int64)
     lowest = np.full(n, np.iinfo(np.int64).max)
-    _flatten(parent, first, root, lowest)
+    _flatten(parent, first, lowest)
     # a label that holds its patch's first pixel stands for the patch
-    order = np.flatnonzero(first == lowest[root])
+    order = _holders(parent, first, lowest)
+    del lowest
     order = order[np.argsort(first[order], kind="stable")]
-    number = np.empty(n, np.int64)
-    number[root[order]] = np.arange(order.size)
-    return number[root], order
+    number = np.empty(n, np.int32 if n < 2**31 else np.int64)
+    number[parent[order]] = np.arange(order.size)
+    return number[parent], order

@@ -134,6 +134,7 @@ class PatchScan:
         self._left, self._left_slot = np.zeros(0, np.int64), np.zeros(0, np.int16)
         self._y = self._x = self._height = 0
         self._final: np.ndarray | None = None
+        self._table: PatchTable | None = None
 
     def add(self, block: np.ndarray) -> None:
         """Add the next block, to the right of the last one or at the start of the next row."""
@@ -202,26 +203,29 @@ class PatchScan:
                 rule=f"blocks tile the whole map of {self.shape[0]} x {self.shape[1]}",
                 fix="add the missing blocks",
             )
+        if self._table is not None:
+            return self._table
         n, store = self._n, self._store
         final, order = resolve(store["parent"][:n], store["first"][:n])
         self._final = final
+        del store["parent"]
         size = order.size
 
         def sums(name: str) -> np.ndarray:
             out = np.zeros(size, np.int64)
-            np.add.at(out, final, store[name][:n])
+            np.add.at(out, final, store.pop(name)[:n])  # let go of: millions of patches are large
             return out
 
         pixels, sides_x, sides_y = sums("pixels"), sums("sides_x"), sums("sides_y")
-        slot = store["slot"][order]
+        slot = store.pop("slot")[order]
         class_pixels = np.zeros(self._codes.size, np.int64)
         np.add.at(class_pixels, slot - 1, pixels)
         dy, dx = self.pixel_size
-        return PatchTable(
+        self._table = PatchTable(
             id=np.arange(1, size + 1),
             cls=self._codes[slot - 1],
             pixels=pixels,
-            first=store["first"][order],
+            first=store.pop("first")[order],
             area_ha=pixels * (dy * dx / 10000.0),
             perimeter_m=sides_x * dy + sides_y * dx,
             classes=self._codes,
@@ -229,6 +233,7 @@ class PatchScan:
             class_pixels=class_pixels,
             pixel_size=(float(dy), float(dx)),
         )
+        return self._table
 
     def labels(self, block: np.ndarray, row: int, column: int) -> np.ndarray:
         """Return the patch numbers (int64, 0 = none) of a block given before, by its corner.
@@ -281,7 +286,7 @@ class PatchScan:
     def _grow(self, size: int) -> None:
         for name, old in self._store.items():
             if size > old.size:
-                new = np.zeros(max(size, old.size + old.size // 2), old.dtype)
+                new = np.zeros(max(size, old.size + old.size // 4), old.dtype)
                 new[: self._n] = old[: self._n]
                 self._store[name] = new
 
