@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -86,13 +87,21 @@ def serve(
     api_url = f"http://{reachable}:{port}/api"
     # This process becomes a Prefect client: its settings are read when Prefect is imported.
     os.environ.update(environment(region, api_url))
+    # The server asks for no password: a page of some other site open in the same browser must not
+    # be able to use it.
+    os.environ["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] = ",".join(
+        f"http://{name}:{port}" for name in dict.fromkeys((reachable, "127.0.0.1", "localhost"))
+    )
+    if reachable not in ("127.0.0.1", "localhost", "::1") or reachable != host:
+        say(f"note: whoever reaches {host}, port {port}, can start runs; there is no password")
     with _server(region, host, port, api_url):
         names = list(deployment_names(region).values())
         say(f"web page:     http://{reachable}:{port}")
         say(f"deployments:  {', '.join(names)}")
         say("start a run by hand from the web page, or from another terminal:")
         say(
-            f"  PREFECT_API_URL={api_url} prefect deployment run assessment/{names[0]} "
+            f"  PREFECT_API_URL={api_url} {_beside_python('prefect')} deployment run "
+            f"assessment/{names[0]} "
             f"-p period={last_complete_period('yearly', today_of(region)).id}"
         )
         say("stop with Ctrl-C")
@@ -106,6 +115,11 @@ def serve(
             print_starting_message=False,
             limit=1,
         )
+
+
+def _beside_python(command: str) -> str:
+    """Return a command as it can be typed: its path unless it is on PATH."""
+    return command if shutil.which(command) else str(Path(sys.executable).with_name(command))
 
 
 def _require_free_port(host: str, port: int) -> None:

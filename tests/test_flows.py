@@ -116,6 +116,9 @@ def test_a_deployment_of_eco_serve_does_what_eco_run_does(small_region, tmp_path
             assert all(d["schedules"][0]["schedule"]["cron"] for d in known.values())
             page = client.get(f"http://127.0.0.1:{port}/", follow_redirects=True)
             assert page.status_code == 200 and "<html" in page.text.lower()
+            asking = {"Access-Control-Request-Method": "POST", "Origin": "http://other.example"}
+            foreign = client.options(f"{api}/flows/filter", headers=asking)
+            assert "access-control-allow-origin" not in foreign.headers
             run = client.post(
                 f"{api}/deployments/{known[f'{by_flow.id}-half-yearly']['id']}/create_flow_run",
                 json={"parameters": {"period": PERIOD}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,8 +91,12 @@ def _say(made: Demo, default: bool) -> None:
     if not default:
         console.answer(f"export ECO_DEMO_DIR={made.folder}   # the commands below need it")
     region = console.path_text(made.region_file)
+    # After `make demo` the environment is not activated: print what can be typed as it stands.
+    eco = "eco" if shutil.which("eco") else console.path_text(Path(sys.executable).with_name("eco"))
     console.answer("next:")
-    console.answer(f"  eco plan {region} --period 2025")
-    console.answer(f"  eco show {console.path_text(made.report.archive)}")
-    console.answer(f"  eco trace {console.path_text(made.release)} whole_region/2025/_all/fvc_mean")
-    console.answer(f"  eco serve {region}")
+    console.answer(f"  {eco} plan {region} --period 2025")
+    console.answer(f"  {eco} show {console.path_text(made.report.archive)}")
+    console.answer(
+        f"  {eco} trace {console.path_text(made.release)} whole_region/2025/_all/fvc_mean"
+    )
+    console.answer(f"  {eco} serve {region}")
