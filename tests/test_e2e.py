@@ -98,6 +98,31 @@ def test_summaries_say_what_they_rest_on(ran):
             assert row.denominator_km2 == pytest.approx(row.valid_km2)
 
 
+@pytest.mark.parametrize("method", ["hj192_2015", "eqi_2021"])
+def test_an_office_can_compute_every_index_again_from_the_table_of_units(ran, method, capsys):
+    folders = [
+        load_region(ran).output / "assessments" / y / "whole_region" for y in ("2025", "2024")
+    ]
+    tables = [folder / "units.csv" for folder in folders]
+    data = answer(capsys, "index", method, "--inputs", tables[0], "--compare", tables[1])
+    again = {u["unit"]: u for u in data["units"]}
+    printed = [
+        i
+        for i in read_summary(folders[0] / "summary.json").indices
+        if i.method.startswith(method) and i.unit != "_all"
+    ]
+    assert len(printed) == len(again) == 3
+    for index in printed:
+        found = again[index.unit]
+        assert found["value"] == pytest.approx(index.value, rel=1e-12)
+        assert found["change"] == pytest.approx(index.change, abs=1e-9)
+        assert found["grade"] == index.grade
+        for mine, theirs in zip(index.sub_indices, found["sub_indices"], strict=True):
+            assert mine.id == theirs["id"]
+            expected = None if mine.value is None else pytest.approx(mine.value, rel=1e-12)
+            assert theirs["value"] == expected
+
+
 def test_the_cube_opens_in_xarray_with_crs_and_units(ran):
     region = load_region(ran)
     cube = open_cube(region.archive_path, "yearly", "2025")

@@ -96,7 +96,10 @@ def test_a_deployment_of_eco_serve_does_what_eco_run_does(small_region, tmp_path
     by_run, by_flow = (load_region(copy_region(small_region, tmp_path / n)) for n in ("a", "b"))
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-c", "from eco_index.cli import main; main()", "serve"]
+    # A shell starts background jobs, and all below them, with Ctrl-C ignored; here it is sent.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from eco_index.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve"]
     command += [str(by_flow.config.path), "--port", str(port)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     with (tmp_path / "serve.log").open("w") as log:
@@ -135,7 +138,8 @@ def test_a_deployment_of_eco_serve_does_what_eco_run_does(small_region, tmp_path
         try:
             server.wait(60)
         except subprocess.TimeoutExpired:
-            server.kill()
+            server.terminate()  # not kill: it still has the Prefect server to stop
+            server.wait(60)
             raise
     with pytest.raises(OSError):  # the web page went with it
         socket.create_connection(("127.0.0.1", port), timeout=2)

@@ -131,7 +131,7 @@ def test_the_scale_bar_is_round_and_fits(width):
 
 
 def test_a_report_has_a_page_in_each_language_and_a_long_table(report):
-    assert sorted(report[1]) == ["report.en.html", "report.zh.html", "table.csv"]
+    assert sorted(report[1]) == ["report.en.html", "report.zh.html", "table.csv", "units.csv"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RELEASE_SCHEMA = 1
 CHECKSUMS = "checksums.sha256"
 DOCUMENTS = ("report.zh.html", "report.en.html", "table.csv")
+OPTIONAL = ("units.csv",)  # only where official indices were computed
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 
@@ -271,7 +272,7 @@ def _copy_assessment(source: Path, target: Path, summary: Summary) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, place)
     if all((source / name).exists() for name in DOCUMENTS):
-        for name in DOCUMENTS:
+        for name in (*DOCUMENTS, *(n for n in OPTIONAL if (source / n).exists())):
             shutil.copyfile(source / name, target / name)
     else:
         report.render(target / "summary.json")

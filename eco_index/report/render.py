@@ -16,6 +16,7 @@ from eco_index.errors import UsageError
 from eco_index.report import fonts
 from eco_index.report.long_table import csv_table
 from eco_index.report.text import Words, load_texts
+from eco_index.report.unit_table import unit_table
 from eco_index.report.view import context_of
 from eco_index.summary import Summary, read_summary
 
@@ -61,6 +62,9 @@ def render(summary_path: Path, languages: Sequence[str] = ("zh", "en")) -> list[
         page = render_html(summary, summary_path.parent, language, otf)
         written.append(_write(summary_path.with_name(f"report.{language}.html"), page.encode()))
     written.append(_write(summary_path.with_name("table.csv"), csv_table(summary)))
+    units = unit_table(summary)
+    if units is not None:
+        written.append(_write(summary_path.with_name("units.csv"), units))
     return written
 
 
