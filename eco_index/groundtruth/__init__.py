@@ -1,0 +1,1 @@
+"""Ground truth: plots and reference samples against the maps, and the gate before a release."""
