@@ -250,26 +250,52 @@ def _add(  # type: ignore[no-untyped-def]
     counts,
     bins,
 ):
-    """Add one strip to all sums in a single pass over its pixels."""
+    """Add one strip to all sums, run by run: pixels of a row that follow in the same zone."""
     height, width = ids.shape
     for y in range(height):
-        for x in range(width):
-            zone = ids[y, x] - 1
-            if zone < 0:
-                continue
-            pixels[zone] += 1
-            part = slot[group[y, x]] if grouped else 0
-            for k in range(classes.shape[0]):
-                counts[k, zone, classes[k, y, x]] += 1
-            for k in range(values.shape[0]):
-                value = np.int64(values[k, y, x])
-                if value == fills[k]:
-                    continue
-                valid[k, zone, part] += 1
-                total[k, zone, part] += value
-                squares[k, zone, part] += value * value
-                if n_breaks[k] > 0:
-                    number = 0
-                    while number < n_breaks[k] and value >= breaks[k, number]:
-                        number += 1
-                    bins[k, zone, number] += 1
+        start = 0
+        while start < width:
+            zone = ids[y, start] - 1
+            stop = start + 1
+            while stop < width and ids[y, stop] - 1 == zone:
+                stop += 1
+            if zone >= 0:
+                pixels[zone] += stop - start
+                for k in range(classes.shape[0]):
+                    for x in range(start, stop):
+                        counts[k, zone, classes[k, y, x]] += 1
+                for k in range(values.shape[0]):
+                    run = values[k, y, start:stop]
+                    if not grouped and n_breaks[k] == 0:
+                        n, one, two = _sums(run, fills[k])
+                        valid[k, zone, 0] += n
+                        total[k, zone, 0] += one
+                        squares[k, zone, 0] += two
+                        continue
+                    for x in range(run.size):
+                        value = np.int64(run[x])
+                        if value == fills[k]:
+                            continue
+                        part = slot[group[y, start + x]] if grouped else 0
+                        valid[k, zone, part] += 1
+                        total[k, zone, part] += value
+                        squares[k, zone, part] += value * value
+                        if n_breaks[k] > 0:
+                            number = 0
+                            while number < n_breaks[k] and value >= breaks[k, number]:
+                                number += 1
+                            bins[k, zone, number] += 1
+            start = stop
+
+
+@njit(cache=True, nogil=True)
+def _sums(run, fill):  # type: ignore[no-untyped-def]
+    """Return count, sum and sum of squares of a run; whole numbers, so the order is free."""
+    n, one, two = np.int64(0), np.int64(0), np.int64(0)
+    for x in range(run.size):
+        known = np.int64(run[x]) != fill
+        value = np.int64(run[x]) if known else np.int64(0)
+        n += np.int64(known)
+        one += value
+        two += value * value
+    return n, one, two
