@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rasterio.errors import RasterioError
 
-from eco_index import kernels, sensors, warp
+from eco_index import kernel_shifted, kernels, sensors, warp
 from eco_index.catalog import Catalog, Dataset
 from eco_index.errors import EcoError, InputError
 from eco_index.grid import Grid, Tile
@@ -135,6 +135,11 @@ def _add_scene(out: Composite, scene: Scene, dataset: Dataset, grid: Grid, tile:
     else:
         red, red_place, red_decode = windows["red"]
         nir, nir_place, nir_decode = windows["nir"]
+        shifts = [place.shift() for place in (qa_place, red_place, nir_place)]
+        if None not in shifts:
+            bands = (red, shifts[1], red_decode.as_tuple(), nir, shifts[2], nir_decode.as_tuple())
+            kernel_shifted.add_shifted(*target, qa, shifts[0], *bands)
+            return
         kernels.add_red_nir(
             *target,
             qa,

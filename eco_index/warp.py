@@ -111,6 +111,31 @@ class Placement:
             and np.array_equal(self.v, other.v, equal_nan=True)
         )
 
+    def shift(self) -> tuple[int, ...] | None:
+        """Where the source lies on the grid's own pixels: how far they are apart, else None.
+
+        Returns
+        -------
+        tuple of int or None
+            Columns and rows to add to a grid pixel's to get the source's; the window's first
+            column, row and width; the source's width and height. Positions are then within SNAP of
+            pixel centres everywhere, so that every rule of sampling comes to taking that pixel.
+        """
+        if self.subsamples:
+            return None
+        out = []
+        for nodes, first in ((self.u, self.col), (self.v.T, self.row)):
+            at = np.arange(first, first + nodes.shape[1]) * SPACING + 0.5
+            apart = nodes - at
+            whole = np.rint(apart[0, 0])
+            # NaN compares false: a node without a place is no shift.
+            if not bool((np.abs(apart - whole) <= SNAP / 10).all()):
+                return None
+            out.append(int(whole))
+        window = self.window
+        place = (int(window.col_off), int(window.row_off), int(window.width))
+        return (*out, *place, self.width, self.height)
+
     def as_tuple(self) -> tuple[Any, ...]:
         """For kernels."""
         return (

@@ -19,6 +19,7 @@ ORDER = {
     "sources": 5,
     "warp": 6,
     "kernels": 7,
+    "kernel_shifted": 7.5,
     "composite": 8, "auxiliary": 8,
     "indices": 9,
     "period_products": 10,

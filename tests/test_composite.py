@@ -23,6 +23,7 @@ from imagery_fakes import (
     write_raster,
 )
 
+from eco_index import kernel_shifted, warp
 from eco_index.catalog import Catalog
 from eco_index.composite import Composite, composite_tile, parameters
 from eco_index.errors import UsageError
@@ -96,6 +97,49 @@ def test_same_bits_for_any_tiles_and_order(
             out.clear_count[tile.slices] = part.clear_count
             out.obs_count[tile.slices] = part.obs_count
     assert_same(out, at_once)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_scenes_on_the_grids_own_pixels_give_the_same_bits_on_both_ways(
+    tmp_path_factory: pytest.TempPathFactory, catalog: Catalog, data: st.DataObject
+) -> None:
+    """Shifted by whole pixels, bands of unlike extent, beyond the grid's edges or within them."""
+    grid = grid_of(40, 36)
+    folder = tmp_path_factory.mktemp("shifted")
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    assets = {}
+    for band in ("red", "nir", "qa"):
+        shape = data.draw(st.integers(8, 60)), data.draw(st.integers(8, 60))
+        east, south = data.draw(st.integers(-20, 20)), data.draw(st.integers(-20, 20))
+        if band == "qa":
+            codes = np.array([CLEAR_QA, CLOUD_QA, 1], "u2")
+            values = rng.choice(codes, shape, p=[0.7, 0.2, 0.1])
+        else:  # with missing, negative and impossible reflectances
+            values = rng.integers(7000, 66000 if band == "nir" else 14000, shape).astype("u2")
+            values[rng.random(shape) < 0.05] = 0
+        corner = (grid.bounds[0] + 30 * east, grid.bounds[3] - 30 * south)
+        path = write_raster(folder / f"{band}.tif", values, grid.crs_wkt, corner, 30.0)
+        assets[band] = Asset(path)
+    scene = Scene("S", "landsat", "2025-07-01T00:00:00Z", WORLD, assets)
+    used: list[bool] = []
+    with pytest.MonkeyPatch.context() as patch:
+        kernel = kernel_shifted.add_shifted
+
+        def counted(*arguments: object) -> None:
+            used.append(True)
+            kernel(*arguments)
+
+        patch.setattr(kernel_shifted, "add_shifted", counted)
+        quick = composite_tile([scene, scene], catalog, grid, whole(grid))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warp.Placement, "shift", lambda _: None)
+        plain = composite_tile([scene, scene], catalog, grid, whole(grid))
+    assert_same(quick, plain)
+    if plain.obs_count.any() and plain.clear_count.any():
+        assert used  # the case was not decided without it
 
 
 def single(

@@ -149,3 +149,42 @@ def test_same_crs_is_recognised_whatever_its_name() -> None:
     other = CRS.from_user_input(ALBERS + " +title=other").to_wkt()
     nodes = warp.lattice(grid, whole(grid), other)
     assert nodes.x[0, 0] == grid.bounds[0] + 15.0  # untouched by any projection
+
+
+@pytest.mark.parametrize(
+    ("apart", "size", "expected"),
+    [
+        ((0.0, 0.0), 30.0, (0, 0)),
+        ((-90.0, 60.0), 30.0, (3, 2)),  # 3 pixels west and 2 north of the grid's corner
+        ((1e-6, 0.0), 30.0, (0, 0)),  # the rounding of a header
+        ((0.01, 0.0), 30.0, None),
+        ((15.0, 0.0), 30.0, None),
+        ((0.0, 0.0), 29.99, None),
+    ],
+)
+def test_only_whole_pixels_apart_is_a_shift(
+    apart: tuple[float, float], size: float, expected: tuple[int, int] | None
+) -> None:
+    grid = grid_of(90, 70)
+    tile = Tile(0, 0, 20, 60, 30, 85)
+    x, y = grid.bounds[0] + apart[0], grid.bounds[3] + apart[1]
+    upright = Affine(size, 0, x, 0, -size, y)
+    placement = warp.place(grid, tile, upright, 200, 200, grid.crs_wkt)
+    assert placement is not None
+    shift = placement.shift()
+    assert (shift[:2] if shift else None) == expected
+    height = 200 * size
+    for other in (
+        Affine(size, 0, x, 0, size, y - height),  # first row in the south
+        Affine(0, size, x, -size, 0, y),  # rows and columns exchanged
+    ):
+        turned = warp.place(grid, tile, other, 200, 200, grid.crs_wkt)
+        assert turned is None or turned.shift() is None
+
+
+def test_another_crs_or_a_finer_source_is_no_shift() -> None:
+    grid = grid_of(90, 70)
+    tile = whole(grid)
+    for crs, size in ((UTM, 30.0), (grid.crs_wkt, 10.0)):
+        placement = warp.place(grid, tile, source_over(grid, crs, size, 300), 300, 300, crs)
+        assert placement is not None and placement.shift() is None
