@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from eco_index.errors import UsageError
 from eco_index.products import PRODUCTS
@@ -19,6 +20,8 @@ VERSION = 1  # changes when results change
 NDVI_FILL = -32768
 FVC_FILL = 65535
 assert PRODUCTS["ndvi_max"].fill == NDVI_FILL and PRODUCTS["fvc"].fill == FVC_FILL
+
+_jit = njit(nogil=True, cache=True)  # whole numbers only: nothing rounds
 
 _BRIGHTEST = 2.0  # snow and sun glint pass 1; values far beyond it are not reflectances
 
@@ -95,7 +98,16 @@ def stored_fvc(ndvi_max: np.ndarray, ndvi_soil: float, ndvi_veg: float) -> np.nd
     share = fvc(every / 10000.0, ndvi_soil, ndvi_veg)
     table = np.floor(share * 10000.0 + 0.5).astype(np.uint16)
     table[0] = FVC_FILL  # -32768: no clear observation
-    return table[ndvi_max.astype(np.int32) + 32768]
+    out = np.empty(ndvi_max.shape, np.uint16)
+    _look_up(ndvi_max, table, out)
+    return out
+
+
+@_jit
+def _look_up(values: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            out[y, x] = table[np.int32(values[y, x]) + 32768]
 
 
 def stored_maximum(months: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
@@ -130,19 +142,44 @@ def stored_mean(
     total = np.zeros(shape, np.int32)
     count = np.zeros(shape, np.uint8)
     for month in months:
-        valid = month != NDVI_FILL
-        total += np.where(valid, month, 0)
-        count += valid
-    divisor = np.maximum(count, 1).astype(np.int32)
-    size = (2 * np.abs(total) + divisor) // (2 * divisor)
-    mean = np.where(total < 0, -size, size).astype(np.int16)
-    mean[count < max(1, min_months)] = NDVI_FILL
+        _add_valid(month, total, count)
+    mean = np.empty(shape, np.int16)
+    _divide(total, count, max(1, min_months), mean)
     return mean, count
+
+
+@_jit
+def _add_valid(month: np.ndarray, total: np.ndarray, count: np.ndarray) -> None:
+    for y in range(total.shape[0]):
+        for x in range(total.shape[1]):
+            valid = month[y, x] != NDVI_FILL
+            total[y, x] += np.int32(month[y, x]) if valid else np.int32(0)
+            count[y, x] += np.uint8(valid)
+
+
+@_jit
+def _divide(total: np.ndarray, count: np.ndarray, least: int, mean: np.ndarray) -> None:
+    """Round half away from zero; missing below `least` months."""
+    for y in range(total.shape[0]):
+        for x in range(total.shape[1]):
+            n = np.int32(count[y, x])
+            if n < least:
+                mean[y, x] = NDVI_FILL
+                continue
+            size = (2 * abs(total[y, x]) + n) // (2 * n)
+            mean[y, x] = -size if total[y, x] < 0 else size
 
 
 def stored_count(months: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """Sum of monthly counts (uint16), held at 65535 should it ever be passed."""
-    total = np.zeros(shape, np.uint32)
+    total = np.zeros(shape, np.uint16)
     for month in months:
-        total += month
-    return np.minimum(total, 65535).astype(np.uint16)
+        _add_held(month, total)
+    return total
+
+
+@_jit
+def _add_held(month: np.ndarray, total: np.ndarray) -> None:
+    for y in range(total.shape[0]):
+        for x in range(total.shape[1]):
+            total[y, x] = min(np.uint32(total[y, x]) + np.uint32(month[y, x]), np.uint32(65535))
