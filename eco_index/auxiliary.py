@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from rasterio.errors import RasterioError
@@ -18,7 +17,6 @@ from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
 from eco_index.sources.preflight import checksum_of
 from eco_index.sources.raster import crs_wkt, forget, open_kept, raster_env, short_reason
-from eco_index.vectors import read_vector
 
 OUTSIDE = -1  # code of pixels that the map does not cover
 WIDTH_COLUMN = "width_m"  # of river lines: width of the water, metres
@@ -189,6 +187,11 @@ def _read_layer(
     path: Path, layer: str | None, crs: str, widths: bool, _mtime: int, _size: int
 ) -> np.ndarray:
     """Return prepared geometries on the grid's CRS, in parts (so that far ones are skipped)."""
+    # Imported here: 100 MiB that a run without vectors under its imagery does not need.
+    import geopandas as gpd
+
+    from eco_index.vectors import read_vector
+
     frame = read_vector(path, layer, str(path)).to_crs(crs)
     shapes = frame.geometry
     if widths and WIDTH_COLUMN in frame:

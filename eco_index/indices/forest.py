@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import ndimage
 
 from eco_index.errors import UsageError
 
@@ -62,6 +61,8 @@ def minimum_patches(forest: np.ndarray, pixels: int) -> np.ndarray:
     """
     if pixels <= 1 or not forest.any():
         return forest.copy()
+    from scipy import ndimage  # here: a run without land cover does not need it
+
     labels, _ = ndimage.label(forest, structure=_EIGHT)
     sizes = np.bincount(labels.ravel())
     large = sizes >= pixels

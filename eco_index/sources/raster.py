@@ -22,7 +22,7 @@ _OPTIONS = {
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_MAX_RETRY": 3,
     "GDAL_HTTP_RETRY_DELAY": 1,
-    "GDAL_CACHEMAX": 128,  # MB a process: bounds memory whatever the number of scenes
+    "GDAL_CACHEMAX": 64,  # MB a process: a tile's blocks are read once, hardly ever again
 }
 MAX_OPEN = 64  # files kept open in a thread
 
