@@ -207,8 +207,8 @@ def degradation_index(real: Any, reference: Any) -> Array:
     best = checked(reference, "reference", "the unit of the real value", 0, 1e9)
     now, best = np.broadcast_arrays(now, best)
     out = np.full(now.shape, np.nan)
-    np.divide(100.0 * now, best, out=out, where=best > 0)
-    return out
+    np.divide(now, best, out=out, where=best > 0)
+    return 100.0 * out  # the ratio first: a pixel at its reference is exactly 100
 
 
 def degradation_grade(index: Any, kind: str, method: Method) -> Array:
