@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
 from eco_index.config import ProgrammeConfig, Region
 from eco_index.cube import CubeView
+from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
 from eco_index.methods import methods_folder
 from eco_index.period import Period
@@ -28,9 +28,7 @@ ASSESSMENT_VERSION = 1
 
 def products_digest(view: CubeView, period: Period) -> str | None:
     """Return the digest of all products of a period, None unless every tile is done."""
-    states = view.states()
-    found = [states.get(f"product/{period.id}/{tile.id}") for tile in view.grid.tiles()]
-    return None if None in found else _hash(found)
+    return period_digest(period, view.grid.tiles(), view.states())
 
 
 def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
@@ -66,7 +64,7 @@ def assessment_digest(
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
-    return _hash(
+    return hash_of(
         {
             "versions": [
                 ASSESSMENT_VERSION, ZONAL_VERSION, CHANGE_VERSION, ZONES_VERSION, SCHEMA_VERSION,
@@ -105,8 +103,3 @@ def _file(path: Path | None) -> str | None:
     for name in names:
         digest.update(name.read_bytes())
     return digest.hexdigest()
-
-
-def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -26,6 +26,7 @@ from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
 from eco_index.summary import (
     SCHEMA_VERSION,
+    TOTAL,
     IndexValue,
     PeriodInfo,
     Programme,
@@ -38,8 +39,7 @@ from eco_index.summary import (
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
-ALL = "_all"  # id of the line for all zones together
-ALL_NAME = Text(zh="合计", en="all together")
+TOTAL_NAME = Text(zh="合计", en="all together")
 
 Results = dict[str, tuple[Method, list[IndexResult]]]
 
@@ -229,10 +229,10 @@ def _region_value(
     return to_index_value(
         method,
         region_mean(method, list(results.values())),
-        ALL,
-        ALL_NAME,
+        TOTAL,
+        TOTAL_NAME,
         region_mean(method, list(earlier.values())) if earlier else None,
-        f"{prefix}/{ALL}/{method.id}",
+        f"{prefix}/{TOTAL}/{method.id}",
     )
 
 
@@ -251,8 +251,8 @@ def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
 
 def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
     return Zone(
-        id=ALL,
-        name=ALL_NAME,
+        id=TOTAL,
+        name=TOTAL_NAME,
         area_km2=sum(z.area_km2 for z in zones),
         pixels_km2=sum(z.pixels_km2 for z in zones),
     )

@@ -68,16 +68,9 @@ def read_programmes(region: Region, names: list[str] | None) -> list[str] | None
     """Check programme names against the region's; None stands for all."""
     if not names:
         return None
-    from eco_index.errors import UsageError
+    from eco_index.plan import programmes_of
 
-    for name in names:
-        if name not in region.programmes:
-            raise UsageError(
-                f"the region has no programme '{name}'",
-                where=f"{region.config.path}, key 'programmes'",
-                rule=f"programmes of the region: {', '.join(sorted(region.programmes))}",
-            )
-    return list(dict.fromkeys(names))
+    return programmes_of(region, [], names)
 
 
 def check_cluster(text: str) -> str:
