@@ -18,6 +18,15 @@ from eco_index.period import Month, Period
 from eco_index.yamlio import Strict, Text
 
 
+def known_crs(value: str) -> str:
+    """Return the text of a CRS; ValueError where PROJ does not know it."""
+    try:
+        CRS.from_user_input(value)
+    except CRSError as error:
+        raise ValueError(f"not a CRS that PROJ knows: {error}") from None
+    return value
+
+
 class GridConfig(Strict):
     """The region's grid: equal-area CRS (WKT or PROJ string), metres."""
 
@@ -30,11 +39,7 @@ class GridConfig(Strict):
     @field_validator("crs")
     @classmethod
     def _crs(cls, value: str) -> str:
-        try:
-            CRS.from_user_input(value)
-        except CRSError as error:
-            raise ValueError(f"not a CRS that PROJ knows: {error}") from None
-        return value
+        return known_crs(value)
 
     @model_validator(mode="after")
     def _whole_pixels(self) -> GridConfig:
@@ -117,6 +122,21 @@ class LayerConfig(Strict):
     partition: bool = Field(True, description="zones must not overlap")
 
 
+class GroundTruthConfig(Strict):
+    """Tables measured or interpreted on the ground; columns: our name to the table's."""
+
+    plots: str | None = Field(None, description="dataset: plots with measured vegetation cover")
+    plot_columns: dict[str, str] = Field(default_factory=dict)
+    samples: str | None = Field(None, description="dataset: reference samples of land cover")
+    sample_columns: dict[str, str] = Field(default_factory=dict)
+    crs: str = Field("EPSG:4326", description="of the coordinates of both")
+
+    @field_validator("crs")
+    @classmethod
+    def _crs(cls, value: str) -> str:
+        return known_crs(value)
+
+
 class Schedule(Strict):
     """Cron lines of the deployments."""
 
@@ -145,6 +165,7 @@ class RegionConfig(Strict):
     layers: dict[str, LayerConfig]
     units: str | None = Field(None, description="layer whose zones are units of official indices")
     statistics: str | None = Field(None, description="table of unit statistics, by year")
+    ground_truth: GroundTruthConfig = GroundTruthConfig()
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     max_failed_share: float = Field(0.2, ge=0, le=1)
@@ -186,6 +207,22 @@ class RegionConfig(Strict):
         return period.months(self.season.first, self.season.last)
 
 
+class TrendConfig(Strict):
+    """Trend over all years of the cube up to the period."""
+
+    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
+    min_years: int = Field(10, ge=4, description="fewest years with a value")
+    correction: Literal["none", "hamed_rao", "yue_wang"] = "hamed_rao"
+
+
+class AnalysesConfig(Strict):
+    """What a programme says beyond its indicators."""
+
+    trend: TrendConfig | None = None
+    ground_truth: bool = False
+    baseline: int | None = Field(None, description="year to compare with besides last year")
+
+
 class ProgrammeConfig(Strict):
     """An assessment programme: what is assessed, how often, with which indicators."""
 
@@ -198,6 +235,7 @@ class ProgrammeConfig(Strict):
     )
     indicators: tuple[str, ...] = Field(min_length=1)
     indices: tuple[str, ...] = Field((), description="method ids of official indices")
+    analyses: AnalysesConfig = AnalysesConfig()
     note: Text | None = None
     _path: Path = PrivateAttr(default=Path("programme.yaml"))
 
@@ -323,4 +361,8 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    for key in ("plots", "samples"):
+        value = getattr(config.ground_truth, key)
+        if value is not None:
+            wanted.append((value, f"key 'ground_truth.{key}'"))
     return wanted

@@ -41,6 +41,7 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
         if record is not None and (with_landcover or not record.needs_landcover):
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
+    ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     return [m for m in dict.fromkeys(ids) if m in known]
 
 
@@ -62,6 +63,7 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
+    files += _ground_truth(region, programme, period)
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
     return hash_of(
@@ -73,7 +75,7 @@ def assessment_digest(
             "region": config,
             "programme": programme.model_dump(mode="json"),
             "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
-            "products": [products_digest(view, p) for p in (period, previous)],
+            "products": [products_digest(view, p) for p in _periods(programme, period, view)],
             "parameters": period_parameters(region),
             "overlays": {
                 m: method_of(region, m).overlay_digest
@@ -83,6 +85,28 @@ def assessment_digest(
             "files": [_file(path) for path in files],
         }
     )  # fmt: skip
+
+
+def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list[Period]:
+    """Return every period a summary looks at."""
+    asked = programme.analyses
+    found = [period, period.previous()]
+    if asked.baseline is not None:
+        found.append(Period(asked.baseline, period.half))
+    if asked.trend is not None:
+        found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
+    return found
+
+
+def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
+    if not programme.analyses.ground_truth:
+        return []
+    config = region.config.ground_truth
+    return [
+        region.catalog.path_of(dataset, "ground truth", period.year)
+        for dataset in (config.plots, config.samples)
+        if dataset is not None
+    ]
 
 
 def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:

@@ -27,7 +27,11 @@ from eco_index.summary import (
 )
 
 #: Numbers of parameter methods that the products really use.
-USED = {"fvc_dimidiate": ("ndvi_soil", "ndvi_veg"), "forest_coverage": ("min_area_ha",)}
+USED = {
+    "fvc_dimidiate": ("ndvi_soil", "ndvi_veg"),
+    "forest_coverage": ("min_area_ha",),
+    "hj1176_2021": ("parameter_accuracy", "overall_accuracy", "level1_accuracy"),
+}
 
 
 def methods_used(
