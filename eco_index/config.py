@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from eco_index.catalog import Catalog, Written, load_catalog
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
+from eco_index.programme import ProgrammeConfig, load_programme
 from eco_index.yamlio import Strict, Text
 
 
@@ -171,6 +173,7 @@ class RegionConfig(Strict):
     max_failed_share: float = Field(0.2, ge=0, le=1)
     schedule: Schedule = Schedule()
     _path: Path = PrivateAttr(default=Path("region.yaml"))
+    _until: dt.date | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _consistent(self) -> RegionConfig:
@@ -199,49 +202,32 @@ class RegionConfig(Strict):
         )
 
     def period_months(self, period: Period) -> list[Month]:
-        """All composited months of a period."""
-        return period.months(self.months.first, self.months.last)
+        """All composited months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.months.first, self.months.last))
 
     def season_months(self, period: Period) -> list[Month]:
-        """Growing-season months of a period."""
-        return period.months(self.season.first, self.season.last)
+        """Growing-season months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.season.first, self.season.last))
 
+    def _over(self, months: list[Month]) -> list[Month]:
+        return [m for m in months if self._until is None or m.end < self._until]
 
-class TrendConfig(Strict):
-    """Trend over all years of the cube up to the period."""
+    def is_interim(self, period: Period) -> bool:
+        """Tell whether results are interim: asked for, and the imagery window is not over."""
+        last = period.months(self.season.first, self.season.last)[-1:]
+        return bool(last) and self._until is not None and last[0].end >= self._until
 
-    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
-    min_years: int = Field(10, ge=4, description="fewest years with a value")
-    correction: Literal["none", "hamed_rao", "yue_wang"] = "hamed_rao"
-
-
-class AnalysesConfig(Strict):
-    """What a programme says beyond its indicators."""
-
-    trend: TrendConfig | None = None
-    ground_truth: bool = False
-    baseline: int | None = Field(None, description="year to compare with besides last year")
-
-
-class ProgrammeConfig(Strict):
-    """An assessment programme: what is assessed, how often, with which indicators."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    name: Text
-    layer: str
-    cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
-    filter: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="attribute column: accepted values"
-    )
-    indicators: tuple[str, ...] = Field(min_length=1)
-    indices: tuple[str, ...] = Field((), description="method ids of official indices")
-    analyses: AnalysesConfig = AnalysesConfig()
-    note: Text | None = None
-    _path: Path = PrivateAttr(default=Path("programme.yaml"))
-
-    @property
-    def path(self) -> Path:
-        return self._path
+    def ensure_complete(self, period: Period, today: dt.date | None = None) -> None:
+        """Raise UsageError unless the period can be assessed: complete, or interim and begun."""
+        if not self.is_interim(period):
+            period.ensure_complete(self.season.last, today or self._until)
+        elif not self.season_months(period):
+            raise UsageError(
+                f"no month of the growing season of {period.id} is over (today is {self._until})",
+                where=f"{self._path}, key 'season'",
+                rule="an interim result stands on the months that are over",
+                fix=f"run it after {period.months(self.season.first, self.season.last)[0].end}",
+            )
 
 
 class Region:
@@ -264,6 +250,12 @@ class Region:
     @property
     def id(self) -> str:
         return self.config.id
+
+    def interim(self, today: dt.date) -> Region:
+        """Return the region with periods that are not complete cut to the months that are over."""
+        config = self.config.model_copy()
+        config._until = today
+        return Region(config, self.catalog, self.programmes)
 
     @property
     def output(self) -> Path:
@@ -302,13 +294,6 @@ def configs_folder() -> Path:
             fix="install the project from its checkout (make setup)",
         )
     return folder
-
-
-def load_programme(path: Path | str) -> ProgrammeConfig:
-    """Read and check a programme file."""
-    programme = yamlio.load(path, ProgrammeConfig)
-    programme._path = Path(path)
-    return programme
 
 
 def load_region(path: Path | str) -> Region:

@@ -15,10 +15,11 @@ from scipy import stats
 from zone_fakes import CRS, RES, X0, Y1
 
 from eco_index.assessment import assess, assessment_digest
-from eco_index.config import AnalysesConfig, Region, TrendConfig
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
 from eco_index.period import Period
+from eco_index.programme import AnalysesConfig, TrendConfig
 from eco_index.report import render
 from eco_index.summary import Analysis, Summary, read_summary
 

@@ -10,13 +10,14 @@ from typing import Any
 from eco_index import __version__
 from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
 from eco_index.methods import methods_folder
 from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
 from eco_index.zone_raster import ZONES_VERSION
@@ -77,6 +78,7 @@ def assessment_digest(
             "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
             "products": [products_digest(view, p) for p in _periods(programme, period, view)],
             "parameters": period_parameters(region),
+            "months": [m.id for m in region.config.period_months(period)],
             "overlays": {
                 m: method_of(region, m).overlay_digest
                 for m in programme_methods(region, programme)

@@ -8,7 +8,9 @@ from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer
 
 
-def notes_of(region: Region, layer: ZoneLayer, compared: Period | None) -> list[Text]:
+def notes_of(
+    region: Region, layer: ZoneLayer, period: Period, compared: Period | None
+) -> list[Text]:
     """Return the notes of an assessment."""
     notes = [
         Text(
@@ -18,6 +20,15 @@ def notes_of(region: Region, layer: ZoneLayer, compared: Period | None) -> list[
             "in them",
         )
     ]
+    if region.config.is_interim(period):
+        season = [m.id for m in region.config.season_months(period)]
+        notes.append(
+            Text(
+                zh=f"中期结果：仅用生长季{season[0]}至{season[-1]}的影像，不与上年整季比较",
+                en=f"interim: only imagery of {season[0]} to {season[-1]}; not compared with the "
+                "whole season of the year before",
+            )
+        )
     if compared is not None:
         notes.append(
             Text(

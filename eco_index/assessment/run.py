@@ -18,7 +18,7 @@ from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
 from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
 from eco_index.indicators import region_mean, to_index_value
@@ -26,6 +26,7 @@ from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import (
     SCHEMA_VERSION,
     TOTAL,
@@ -88,7 +89,10 @@ def assess(
             fix=f"run it first: eco run {region.config.path.name} --period {period.id}",
         )
     earlier = period.previous()
-    compared = earlier if previous and products_digest(view, earlier) is not None else None
+    interim = region.config.is_interim(period)
+    # A part of a season is not compared with a whole one.
+    comparable = previous and not interim and products_digest(view, earlier) is not None
+    compared = earlier if comparable else None
     layer = load_layer(region, programme.layer, period.year)
     if programme.filter:
         layer = layer.select(programme.filter)
@@ -104,7 +108,7 @@ def assess(
         unit_spec(), months, region.config.landcover is not None,
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
-    notes = notes_of(region, layer, compared)
+    notes = notes_of(region, layer, period, compared)
     indices, results = _indices(
         region, methods, period, compared, units, layer, sums, prefix, notes
     )
@@ -157,7 +161,7 @@ def assess(
             months=tuple(m.id for m in months),
             compared_with=compared.id if compared else None,
         ),
-        status="final",
+        status="interim" if interim else "final",
         provisional=provisional or any(u.provisional for u in uses),
         simulated=_simulated(region),
         zones=tuple(zones),

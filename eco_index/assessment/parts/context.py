@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eco_index.assessment.gather import Gathered
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
 from eco_index.period import Period
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import Analysis, Gate, MapLayer, MethodUse, Row, Zone
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer
