@@ -23,6 +23,7 @@ class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
     trend: TrendConfig | None = None
+    pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
     ground_truth: bool = False
     baseline: int | None = Field(None, description="year to compare with besides last year")
 

@@ -43,6 +43,7 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
+    ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
 
 

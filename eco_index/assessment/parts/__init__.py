@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eco_index.assessment.parts import baseline, trend, truth
+from eco_index.assessment.parts import baseline, pattern, trend, truth
 from eco_index.assessment.parts.context import Context, Part
 
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
+    "pattern": pattern.part,
     "trend": trend.part,
     "ground_truth": truth.part,
 }

@@ -21,20 +21,11 @@ from eco_index.groundtruth.plots import Matches, match_plots, read_plots
 from eco_index.groundtruth.samples import error_matrix, read_samples
 from eco_index.methods import Method
 from eco_index.period_products import method_of
-from eco_index.products import LUCC, PRODUCTS
+from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable, Gate
 from eco_index.yamlio import Text
 
 METHOD_ID = "hj1176_2021"
-#: Level-1 classes of the LUCC scheme: first digit of the code.
-LEVEL1: dict[int, Text] = {
-    1: Text(zh="耕地", en="cropland"),
-    2: Text(zh="林地", en="woodland"),
-    3: Text(zh="草地", en="grassland"),
-    4: Text(zh="水域", en="water"),
-    5: Text(zh="建设用地", en="built-up land"),
-    6: Text(zh="未利用地", en="unused land"),
-}
 _ALL_TYPES = Text(zh="全部样地", en="all plots")
 
 
@@ -146,7 +137,7 @@ def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None,
     level = 2 if (matrix.sum(axis=1)[areas > 0] >= 2).all() else 1
     codes = legend
     if level == 1:
-        codes = list(LEVEL1)
+        codes = list(LUCC_LEVEL1)
         group = np.array([[code // 10 == c for code in legend] for c in codes], np.int64)
         matrix, areas = group @ matrix @ group.T, group @ areas
         notes.append(
@@ -199,7 +190,7 @@ def _plot_table(found: dict[str, ParameterAccuracy]) -> AnalysisTable:
 
 
 def _class_table(found: ClassAccuracy, level: int, codes: list[int]) -> AnalysisTable:
-    titles = {c: t for c, (_, t) in LUCC.items()} if level == 2 else LEVEL1
+    titles = {c: t for c, (_, t) in LUCC.items()} if level == 2 else LUCC_LEVEL1
     columns = (
         AnalysisColumn(title=Text(zh="用户精度", en="user's accuracy"), unit="%"),
         AnalysisColumn(title=Text(zh="±（95%）", en="± (95 %)"), unit="pp"),
