@@ -131,7 +131,11 @@ class GroundTruthConfig(Strict):
     plot_columns: dict[str, str] = Field(default_factory=dict)
     samples: str | None = Field(None, description="dataset: reference samples of land cover")
     sample_columns: dict[str, str] = Field(default_factory=dict)
-    crs: str = Field("EPSG:4326", description="of the coordinates of both")
+    grassland_plots: str | None = Field(
+        None, description="dataset: county, type, plot, cover_percent"
+    )
+    grassland_areas: str | None = Field(None, description="dataset: county, type, area_ha")
+    crs: str = Field("EPSG:4326", description="of the coordinates of plots and samples")
 
     @field_validator("crs")
     @classmethod
@@ -346,7 +350,7 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
-    for key in ("plots", "samples"):
+    for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
         value = getattr(config.ground_truth, key)
         if value is not None:
             wanted.append((value, f"key 'ground_truth.{key}'"))
