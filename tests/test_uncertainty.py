@@ -46,7 +46,7 @@ def test_mean_with_gaps(length: float, clump: float, side: int) -> None:
         random = np.random.default_rng(seed)
         values = np.clip(0.5 + 0.12 * field(random, 60, length), 0, 1)
         error = gaps_of(values, inside, seen(random, inside, clump), side)
-        got = combine(error.mean, [normal_part("gaps", error.sigma)], METHOD, unit="1")
+        got = combine(error.mean, [error.part()], METHOD, unit="1")
         truth = values[inside].mean()
         found.append((got.low, got.high, truth))
         assert error.bounds[0] <= truth <= error.bounds[1]
@@ -61,9 +61,7 @@ def test_share_of_a_class_with_gaps() -> None:
         random = np.random.default_rng(seed)
         forest = (field(random, 60, 3) > random.uniform(-0.5, 1.2)).astype(float)
         error = gaps_of(forest, inside, seen(random, inside, 10))
-        got = combine(
-            error.mean, [normal_part("gaps", error.sigma)], METHOD, unit="1", limits=(0, 1)
-        )
+        got = combine(error.mean, [error.part()], METHOD, unit="1", limits=(0, 1))
         found.append((got.low, got.high, forest[inside].mean()))
     assert 0.90 <= covered(found) <= 0.99
 
@@ -79,7 +77,7 @@ def test_mean_cover_with_gaps_and_unknown_end_members() -> None:
         printed = fvc(ndvi, 0.15, 0.90)
         error = gaps_of(printed, inside, view)
         parts = [
-            normal_part("gaps", error.sigma),
+            error.part(),
             end_member_part(CoverMean.of_pixels(ndvi[view]), 0.15, 0.90, METHOD, seed=seed),
         ]
         got = combine(error.mean, parts, METHOD, unit="1", limits=(0, 1), seed=seed)
@@ -107,7 +105,7 @@ def test_change_of_cover_with_gaps_and_one_unknown_pair() -> None:
             before=CoverMean.of_pixels(before[both]),
             seed=seed,
         )
-        got = combine(error.mean, [normal_part("gaps", error.sigma), choice], METHOD, unit="1")
+        got = combine(error.mean, [error.part(), choice], METHOD, unit="1")
         found.append((got.low, got.high, truth))
     assert 0.90 <= covered(found) <= 0.99
 
@@ -130,7 +128,7 @@ def test_share_with_gaps_and_classification_error() -> None:
         error = gaps_of(mapped.astype(float), inside, view)
         areas = np.array([(view & ~mapped).sum(), (view & mapped).sum()])
         share = class_share(counts, areas, [1])
-        parts = [normal_part("gaps", error.sigma), share.part()]
+        parts = [error.part(), share.part()]
         got = combine(error.mean, parts, METHOD, unit="1", limits=(0, 1), seed=seed)
         truth = forest[inside].mean()
         found.append((got.low, got.high, truth))
@@ -189,7 +187,21 @@ def test_no_gap_no_error_and_nothing_seen_no_mean() -> None:
     assert combine(nothing.mean, [normal_part("gaps", 0.1)], METHOD, unit="1") is None
     few = np.zeros_like(inside)
     few[10:13, 10:13] = True
-    assert math.isnan(gaps_of(values, inside, few).sigma)
+    lost = gaps_of(values, inside, few)
+    assert math.isnan(lost.sigma) and lost.bounds[0] < lost.mean < lost.bounds[1]
+    with pytest.raises(InputError):
+        lost.part()
+
+
+def test_few_independent_patches_widen_the_interval() -> None:
+    """Degrees of freedom: many where pixels are independent, few where the field is smooth."""
+    inside, random = np.ones((60, 60), bool), np.random.default_rng(0)
+    view = seen(random, inside, 10)
+    rough = gaps_of(random.random((60, 60)), inside, view)
+    smooth = gaps_of(0.5 + 0.05 * field(random, 60, 15), inside, view)
+    assert rough.free > 1000 and 3 <= smooth.free < 30
+    part = normal_part("gaps", 1.0, free=5.0)
+    assert np.quantile(part.draws, 0.975) == pytest.approx(stats.t(5).ppf(0.975), rel=0.01)
 
 
 @settings(max_examples=25)

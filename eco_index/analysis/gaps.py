@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eco_index.analysis.uncertainty import Part, normal_part
 from eco_index.analysis.variogram import Lags, Variogram
 from eco_index.errors import InputError
 
@@ -80,6 +81,9 @@ class GapError:
         be estimated (too few observed cells).
     bounds : tuple of float
         The mean of all pixels if every missing one had the lowest, the highest value possible.
+    free : float
+        Degrees of freedom of `sigma`: independent observed draws less one, at least 3; infinite
+        without gaps.
     variogram : Variogram or None
         Distances in cells; None where none was needed or possible.
     """
@@ -88,7 +92,18 @@ class GapError:
     missing_share: float
     sigma: float
     bounds: tuple[float, float]
+    free: float
     variogram: Variogram | None
+
+    def part(self, scale: float = 1.0) -> Part:
+        """Return the part of the printed mean; `scale` 100 for percent of a share.
+
+        Raises
+        ------
+        InputError
+            The error cannot be estimated (`sigma` is NaN): name it in `left_out` instead.
+        """
+        return normal_part("gaps", scale * self.sigma, free=self.free)
 
 
 def side_for(height: int, width: int) -> int:
@@ -173,14 +188,16 @@ def gap_error(cells: Cells, limits: tuple[float, float]) -> GapError:
     var = -sum_ij w_i w_j gamma(h_ij), w = observed pixels / all observed - pixels / all pixels;
     where a cell holds several pixels, plus sum (n_c/n)^2 2 (1 - f_c)^2 s^2 with the variance s^2
     within cells and the observed share f_c: observed and missing pixels of a cell count as one
-    independent draw each. Gaps must be unrelated to the values; `bounds` need no assumption.
+    independent draw each. Gaps must be unrelated to the values; `bounds` need no assumption. The
+    variogram is estimated, so the error has Student's distribution with (nugget + sill) / variance
+    of the observed mean - 1 degrees of freedom.
     """
     low, high = limits
     n, total = int(cells.valid.sum()), int(cells.total.sum())
     if not low < high:
         raise InputError(f"The limits are {low:g} to {high:g}.", rule="lower < higher")
     if n == 0:
-        return GapError(math.nan, cells.missing_share, math.nan, (low, high), None)
+        return GapError(math.nan, cells.missing_share, math.nan, (low, high), math.inf, None)
     mean, missing = cells.mean, cells.missing_share
     slack = 1e-9 * max(abs(low), abs(high))
     if not low - slack <= mean <= high + slack:
@@ -190,17 +207,26 @@ def gap_error(cells: Cells, limits: tuple[float, float]) -> GapError:
         )
     bounds = ((1 - missing) * mean + missing * low, (1 - missing) * mean + missing * high)
     if n == total:
-        return GapError(mean, 0.0, 0.0, (mean, mean), None)
+        return GapError(mean, 0.0, 0.0, (mean, mean), math.inf, None)
     known = cells.valid > 0
     if int(known.sum()) < MIN_CELLS:
-        return GapError(mean, missing, math.nan, bounds, None)
+        return GapError(mean, missing, math.nan, bounds, math.inf, None)
     lags = Lags((cells.total.shape[0], cells.total.shape[1]))
     means = np.divide(cells.total_sum, cells.valid, out=np.zeros(known.shape), where=known)
     model = lags.fit(means, known)
     if model is None:
-        return GapError(mean, missing, math.nan, bounds, None)
+        return GapError(mean, missing, math.nan, bounds, math.inf, None)
     between = lags.variance(cells.valid / n - cells.total / total, model)
-    return GapError(mean, missing, math.sqrt(between + _within(cells, n)), bounds, model)
+    sigma = math.sqrt(between + _within(cells, n))
+    return GapError(mean, missing, sigma, bounds, _free(cells, lags, model), model)
+
+
+def _free(cells: Cells, lags: Lags, model: Variogram) -> float:
+    """Return how many independent draws the observed cells are worth, less one, at least 3."""
+    weights = cells.valid / cells.valid.sum()
+    alike = lags.mean_gamma(weights, model)
+    whole = model.nugget + model.sill
+    return max(whole / (whole - alike) - 1, 3.0) if alike < whole else math.inf
 
 
 def _within(cells: Cells, n: int) -> float:

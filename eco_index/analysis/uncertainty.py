@@ -97,11 +97,13 @@ class Interval:
         return math.sqrt(sum(p.sigma**2 for p in self.parts))
 
 
-@lru_cache(maxsize=1)
-def _normal() -> np.ndarray:
-    from scipy.special import ndtri
+@lru_cache(maxsize=64)
+def _normal(free: float) -> np.ndarray:
+    """Stratified draws of Student's distribution; the normal one for infinite `free`."""
+    from scipy.special import ndtri, stdtrit
 
-    draws = np.asarray(ndtri((np.arange(DRAWS) + 0.5) / DRAWS))
+    levels = (np.arange(DRAWS) + 0.5) / DRAWS
+    draws = np.asarray(ndtri(levels) if math.isinf(free) else stdtrit(free, levels))
     draws.setflags(write=False)
     return draws
 
@@ -112,19 +114,21 @@ def uniform(low: float, high: float, *, seed: int) -> np.ndarray:
     return low + (high - low) * (order + 0.5) / DRAWS
 
 
-def normal_part(part: str, sigma: float, shift: float = 0.0) -> Part:
-    """Return a part that is normal around `shift`.
+def normal_part(part: str, sigma: float, shift: float = 0.0, free: float = math.inf) -> Part:
+    """Return a part that is normal around `shift`, or Student's with `free` degrees of freedom.
 
     Raises
     ------
     InputError
-        A deviation that is negative or not finite; unknown part.
+        A deviation that is negative or not finite; fewer than 3 degrees; unknown part.
     """
     if part not in PART_TITLES:
         raise InputError(f"There is no part '{part}'.", rule=f"one of {', '.join(PART_TITLES)}")
     if not (math.isfinite(sigma) and sigma >= 0 and math.isfinite(shift)):
         raise InputError(f"The part '{part}' has deviation {sigma:g} and shift {shift:g}.")
-    return Part(part, shift + sigma * _normal())
+    if not free >= 3:
+        raise InputError(f"The part '{part}' has {free:g} degrees of freedom.", rule="3 or more")
+    return Part(part, shift + sigma * _normal(free))
 
 
 def combine(

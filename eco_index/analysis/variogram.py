@@ -115,8 +115,12 @@ class Lags:
 
     def variance(self, weights: np.ndarray, model: Variogram) -> float:
         """Variance of sum(weights x values), for weights that add to zero."""
+        return max(-self.mean_gamma(weights, model), 0.0)
+
+    def mean_gamma(self, weights: np.ndarray, model: Variogram) -> float:
+        """Sum of w_i w_j gamma(h_ij) over all pairs: for weights that add to one, a mean."""
         f = self.transform(weights)
-        return max(-float((self.correlate(f, f) * model.at(self.distance)).sum()), 0.0)
+        return float((self.correlate(f, f) * model.at(self.distance)).sum())
 
 
 def _fitted(x: np.ndarray, gamma: np.ndarray, count: np.ndarray, diagonal: float) -> Variogram:
