@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from eco_index.analysis.residual_trend import NOT_EVALUATED, Driver, residual_trends
+from eco_index.analysis.residual_trend import NOT_EVALUATED, residual_trends
+from eco_index.analysis.weather import Driver
 from eco_index.methods import load_method
 from eco_index.yamlio import Text
 

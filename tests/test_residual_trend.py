@@ -15,11 +15,11 @@ from eco_index.analysis.residual_trend import (
     NOT_EVALUATED,
     VERDICTS,
     YEAR_VERDICTS,
-    Driver,
     count_verdicts,
     residual_trends,
     residual_trends_by_block,
 )
+from eco_index.analysis.weather import Driver
 from eco_index.errors import InputError
 from eco_index.methods import load_method
 from eco_index.yamlio import Text

@@ -14,6 +14,7 @@ import numpy as np
 
 from eco_index.analysis.basis import MISSING, Basis, basis_of
 from eco_index.analysis.climate_kernel import climate_kernel
+from eco_index.analysis.weather import VEGETATION, Driver, checked, stacked
 from eco_index.errors import InputError
 from eco_index.methods import Method
 from eco_index.trends import Correction, Trends, trends
@@ -44,32 +45,6 @@ YEAR_VERDICTS: dict[int, Text] = {
     -2: Text(zh="偏低，超出气候解释", en="low beyond what the weather explains"),
     NOT_EVALUATED: MISSING,
 }
-#: Physical range of a unit; a value outside means another unit was given.
-_RANGES = {
-    "1": (-np.inf, np.inf), "mm": (0.0, 20000.0), "degC": (-90.0, 60.0), "K": (180.0, 340.0),
-}  # fmt: skip
-_VEGETATION = {"1": (-1.0, 1.0), "%": (0.0, 100.0)}
-
-
-@dataclass(frozen=True)
-class Driver:
-    """A series of the weather.
-
-    Attributes
-    ----------
-    id : str
-        ``rain``, ``temperature``.
-    title : Text
-    unit : {'mm', 'degC', 'K', '1'}
-        '1' for indices such as SPEI.
-    values : numpy.ndarray
-        (time,), the same for all series, or the shape of the vegetation; NaN is missing.
-    """
-
-    id: str
-    title: Text
-    unit: str
-    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -175,7 +150,7 @@ def residual_trends(
     Years in which vegetation or a driver is missing take no part. A series with fewer years than
     `min_years`, with all values equal, or with drivers that say the same thing is not evaluated.
     """
-    stack = _checked("vegetation", vegetation, unit, _VEGETATION)
+    stack = checked("vegetation", vegetation, unit, VEGETATION)
     axis = np.asarray(years)
     if stack.ndim < 1 or axis.shape != stack.shape[:1] or axis.size == 0:
         raise InputError(
@@ -191,7 +166,7 @@ def residual_trends(
         )
     shape = stack.shape[1:]
     flat = stack.reshape(axis.size, -1)
-    fields = _drivers(drivers, stack.shape)
+    fields = stacked(drivers, stack.shape)
     k, series = len(drivers), flat.shape[1]
     min_years = max(int(method.number("min_years").required), k + 3, 4)
     alpha = method.number("significance").required
@@ -336,49 +311,6 @@ def count_verdicts(ids: np.ndarray, verdict: np.ndarray, n_zones: int) -> dict[i
     if sum(int(a.sum()) for a in found.values()) != int((ids > 0).sum()):
         raise InputError("The map holds codes that are no verdicts.", rule=f"{list(VERDICTS)}")
     return found
-
-
-def _checked(
-    name: str, values: np.ndarray, unit: str, ranges: dict[str, tuple[float, float]]
-) -> np.ndarray:
-    """Return values as floats, refused where they do not fit their unit."""
-    if unit not in ranges:
-        raise InputError(f"'{name}' has the unit '{unit}'.", rule=f"one of {', '.join(ranges)}")
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"'{name}' holds {array.dtype}.", rule="numbers; NaN is missing")
-    array = array if array.dtype.kind == "f" else array.astype(np.float64)
-    finite = array[np.isfinite(array)]
-    low, high = ranges[unit]
-    if finite.size and not (finite.min() >= low and finite.max() <= high):
-        raise InputError(
-            f"'{name}' runs from {finite.min():g} to {finite.max():g}.",
-            rule=f"in the unit '{unit}' values are {low:g} to {high:g}; missing values are NaN",
-            fix="scale the values, or name their unit",
-        )
-    return array
-
-
-def _drivers(drivers: Sequence[Driver], shape: tuple[int, ...]) -> np.ndarray:
-    """Return drivers as (driver, time, series or 1)."""
-    if not drivers:
-        raise InputError("No series of the weather is given.", rule="rain at least")
-    names = [d.id for d in drivers]
-    if len(set(names)) != len(names):
-        raise InputError(f"Two drivers have one name: {names}.")
-    common = all(d.values.ndim == 1 for d in drivers)
-    series = int(np.prod(shape[1:], dtype=np.int64))
-    fields = []
-    for d in drivers:
-        values = _checked(d.id, d.values, d.unit, _RANGES)
-        if values.shape not in (shape[:1], shape):
-            raise InputError(
-                f"'{d.id}' has shape {values.shape}, the vegetation {shape}.",
-                rule="a driver is one series (time,), or has the vegetation's shape",
-            )
-        flat = values.reshape(shape[0], -1)
-        fields.append(flat if common else np.broadcast_to(flat, (shape[0], series)))
-    return np.stack(fields).astype(np.float64)
 
 
 def _p_of_fit(r2: np.ndarray, n: np.ndarray, k: int) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Where a region stands against the targets of its plan, and how sure that is.
 
 The interval of the measured value against the target decides: met, not met, or not certain
-(JCGM 106:2012, decision rules). A target that is missed on a number which is lower by its definition
-is never called missed.
+(JCGM 106:2012, decision rules). A number that is lower by its definition never says "not met".
 """
 
 from __future__ import annotations
