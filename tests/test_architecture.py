@@ -27,7 +27,7 @@ ORDER = {
     "zones": 12, "zonal": 12,
     "trend_kernels": 12,
     "zone_raster": 13, "change": 13, "trends": 13, "groundtruth": 13,
-    "indicators": 14,
+    "indicators": 14, "analysis": 14,
     "assessment": 15,
     "report": 16,
     "release": 17,
