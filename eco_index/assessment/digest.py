@@ -14,9 +14,9 @@ from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
-from eco_index.methods import methods_folder
+from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
-from eco_index.period_products import method_of, period_parameters
+from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION

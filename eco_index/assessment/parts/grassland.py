@@ -8,7 +8,7 @@ from pathlib import Path
 from eco_index.assessment.parts.context import Context, Part
 from eco_index.errors import InputError
 from eco_index.indicators.grassland import GrasslandCover, Plot, county_cover, region_cover
-from eco_index.period_products import method_of
+from eco_index.methods import method_of
 from eco_index.summary import (
     TOTAL,
     TOTAL_NAME,
