@@ -120,6 +120,60 @@ def read_codes(path: Path, grid: Grid, tile: Tile) -> np.ndarray:
     return out
 
 
+def read_values(path: Path, grid: Grid, tile: Tile, nodata: float | None = None) -> np.ndarray:
+    """Return the stored numbers of a raster on a tile, by the nearest source pixel.
+
+    Parameters
+    ----------
+    path : Path
+        Raster of integers or floating-point numbers.
+    grid : Grid
+        The region's grid.
+    tile : Tile
+        Part of it.
+    nodata : float, optional
+        Stored number of missing pixels besides the file's own.
+
+    Returns
+    -------
+    float32[h, w]
+        NaN where the raster has nothing, or its no-data.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or has no CRS.
+    """
+    out = np.full(tile.shape, np.nan, np.float32)
+    with raster_env():
+        try:
+            source = open_kept(str(path))
+            if source.crs is None:
+                raise InputError("the raster has no CRS", where=str(path))
+            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
+            if placement is None:
+                return out
+            data = source.read(1, window=placement.window).astype(np.float32)
+            gone = [v for v in (nodata, source.nodata) if v is not None]
+        except (RasterioError, OSError) as error:
+            forget(str(path))
+            raise InputError(
+                f"the raster cannot be read: {short_reason(error)}", where=str(path)
+            ) from None
+    for value in gone:
+        data[data == np.float32(value)] = np.nan
+    # The kernel moves 32-bit words: the bits of the numbers pass through unchanged.
+    kernels.gather_nearest(
+        tile.y0,
+        tile.x0,
+        np.ascontiguousarray(data).view(np.int32).ravel(),
+        placement.as_tuple(),
+        int(np.float32(np.nan).view(np.int32)),
+        out.view(np.int32),
+    )
+    return out
+
+
 def near_rivers(
     path: Path, layer: str | None, grid: Grid, tile: Tile, where: np.ndarray
 ) -> np.ndarray:
