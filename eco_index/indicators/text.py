@@ -106,6 +106,8 @@ def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[s
     depth: dict[str, int] = {}
     rows = [[words[k] for k in ("sub", "raw", "value", "weight", "note")]]
     for sub in unit["sub_indices"]:
+        if sub["parent"] in unit["not_applicable"]:
+            continue  # the line of the parent says it
         depth[sub["id"]] = depth.get(sub["parent"], 0) + 1
         rows.append(
             [
