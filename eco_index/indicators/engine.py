@@ -223,6 +223,8 @@ class _Run:
         return not self.unit_set and any(not context.known(k) for k in keys)
 
     def _leaf(self, part: Component, context: Context) -> float:
+        for option in part.options:
+            context.choice(option)
         if part.kind == "area_sum":
             weights = [math.prod(context.number(w) for w in term.weights) for term in part.terms]
             key = part.coefficient or ""
