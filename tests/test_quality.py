@@ -164,9 +164,13 @@ def test_all_missing_stays_missing() -> None:
 
 @pytest.mark.parametrize(
     ("form", "coefficients", "x", "expected"),
-    [("cubic", (1.0, 2.0, 3.0, 4.0), 0.5, 0.125 + 0.5 + 1.5 + 4),
-     ("power", (0.5, 4.0, 2.0), 0.5, 1.5), ("exponential", (0.25,), 0.5, 2 * math.log(2)), ("cubic", (0.0, 0.0, 1.0, -1.0), 0.2, 0.0)],
-)  # fmt: skip
+    [
+        ("cubic", (1.0, 2.0, 3.0, 4.0), 0.5, 0.125 + 0.5 + 1.5 + 4),
+        ("power", (0.5, 4.0, 2.0), 0.5, 1.5),
+        ("exponential", (0.25,), 0.5, 2 * math.log(2)),
+        ("cubic", (0.0, 0.0, 1.0, -1.0), 0.2, 0.0),
+    ],
+)
 def test_leaf_area_forms_by_hand(form, coefficients, x, expected) -> None:
     assert quality.leaf_area(x, form, coefficients) == pytest.approx(expected)
 
