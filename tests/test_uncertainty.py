@@ -37,9 +37,7 @@ def gaps_of(values: np.ndarray, inside: np.ndarray, view: np.ndarray, side: int 
 # Nominal 95 % intervals over 200 seeds: between 90 and 99 %.
 
 
-@pytest.mark.parametrize(
-    ("length", "clump", "side"), [(1, 12, 1), (4, 4, 1), (8, 20, 1), (4, 12, 3)]
-)
+@pytest.mark.parametrize(("length", "clump", "side"), [(1, 12, 1), (8, 20, 1), (4, 12, 3)])
 def test_mean_with_gaps(length: float, clump: float, side: int) -> None:
     inside, found, sizes = zone(60), [], []
     for seed in SEEDS:
@@ -199,7 +197,7 @@ def test_few_independent_patches_widen_the_interval() -> None:
     view = seen(random, inside, 10)
     rough = gaps_of(random.random((60, 60)), inside, view)
     smooth = gaps_of(0.5 + 0.05 * field(random, 60, 15), inside, view)
-    assert rough.free > 1000 and 3 <= smooth.free < 30
+    assert math.isinf(rough.free) and 3 <= smooth.free < 30
     part = normal_part("gaps", 1.0, free=5.0)
     assert np.quantile(part.draws, 0.975) == pytest.approx(stats.t(5).ppf(0.975), rel=0.01)
 

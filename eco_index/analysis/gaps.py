@@ -226,7 +226,9 @@ def _free(cells: Cells, lags: Lags, model: Variogram) -> float:
     weights = cells.valid / cells.valid.sum()
     alike = lags.mean_gamma(weights, model)
     whole = model.nugget + model.sill
-    return max(whole / (whole - alike) - 1, 3.0) if alike < whole else math.inf
+    free = whole / (whole - alike) - 1 if alike < whole else math.inf
+    # Whole numbers, and normal from 200 on (1 % narrower): zones share their distributions.
+    return max(float(math.floor(free)), 3.0) if free < 200 else math.inf
 
 
 def _within(cells: Cells, n: int) -> float:
