@@ -191,6 +191,15 @@ def test_no_gap_no_error_and_nothing_seen_no_mean() -> None:
         lost.part()
 
 
+def test_a_class_that_was_nowhere_seen_is_not_surely_absent() -> None:
+    inside, random = zone(40), np.random.default_rng(0)
+    view = seen(random, inside, 8)
+    got = gaps_of(np.zeros((40, 40)), inside, view)
+    assert got.mean == 0 and math.isnan(got.sigma)
+    assert got.bounds == (0, pytest.approx(got.missing_share))
+    assert math.isnan(gaps_of(np.full((40, 40), 0.37), inside, view).sigma)
+
+
 def test_few_independent_patches_widen_the_interval() -> None:
     """Degrees of freedom: many where pixels are independent, few where the field is smooth."""
     inside, random = np.ones((60, 60), bool), np.random.default_rng(0)
