@@ -14,8 +14,10 @@ from scipy import stats
 from eco_index.analysis.class_share import class_share
 from eco_index.analysis.end_members import (
     CoverMean,
+    Group,
     end_member_bounds,
     end_member_part,
+    grouped_part,
     ranges,
 )
 from eco_index.analysis.gaps import Cells, cells_of, gap_error, side_for
@@ -259,6 +261,32 @@ def test_the_bounds_of_end_members_hold_every_pair() -> None:
     assert low <= every.min() < every.max() <= high
     part = end_member_part(cover, 0.15, 0.9, METHOD, scale=100)
     assert part.draws.min() >= 100 * (low - cover.at(0.15, 0.9)) - 1e-9
+
+
+def test_groups_with_pairs_of_their_own() -> None:
+    """One group in the middle of the ranges is the plain part; several are the pixels' mean."""
+    random = np.random.default_rng(0)
+    forest, grass = random.uniform(0.3, 0.95, 300), random.uniform(0.05, 0.6, 100)
+    one = CoverMean.of_pixels(forest)
+    plain = end_member_part(one, 0.15, 0.9, METHOD)
+    same = grouped_part([Group(one, 0.15, 0.9)], METHOD)
+    np.testing.assert_allclose(same.draws, plain.draws, atol=1e-12)
+    groups = [Group(one, 0.2, 0.92), Group(CoverMean.of_pixels(grass), 0.1, 0.8)]
+    got = grouped_part(groups, METHOD, scale=100)
+    ds, dv = uniform(-0.05, 0.05, seed=1), uniform(-0.05, 0.05, seed=2)
+    for k in range(0, ds.size, 512):
+        moved = [fvc(forest, 0.2 + ds[k], 0.92 + dv[k]), fvc(grass, 0.1 + ds[k], 0.8 + dv[k])]
+        printed = [fvc(forest, 0.2, 0.92), fvc(grass, 0.1, 0.8)]
+        want = np.concatenate(moved).mean() - np.concatenate(printed).mean()
+        assert got.draws[k] == pytest.approx(100 * want, abs=1e-10)
+    still = [Group(g.cover, g.soil, g.veg, before=g.cover) for g in groups]
+    assert grouped_part(still, METHOD).sigma == 0
+    with pytest.raises(InputError, match="closer"):
+        grouped_part([Group(one, 0.15, 0.24)], METHOD)
+    with pytest.raises(InputError, match="before"):
+        grouped_part([groups[0], still[1]], METHOD)
+    with pytest.raises(InputError, match="No pixel"):
+        grouped_part([Group(CoverMean(np.array([]), np.array([])), 0.1, 0.9)], METHOD)
 
 
 def test_a_change_of_nothing_has_no_error_from_end_members() -> None:
