@@ -196,6 +196,16 @@ def test_other_units_missing_in_other_years_make_no_effect() -> None:
     assert 2022 not in got.years and got.n_units == 40 and got.n_used == 25 + 0
 
 
+def test_what_was_never_seen_is_not_evaluated() -> None:
+    nothing = np.full((15, 4), np.nan)
+    half = np.random.default_rng(0).random((15, 4))
+    half[YEARS > 2017] = np.nan  # nothing after the works
+    for side in (nothing, half):
+        got = effect_of(side, np.zeros((15, 4)))
+        assert got.verdict == "not_evaluated" and got.n_used == 0 and np.isnan(got.main.effect)
+        assert np.isnan(got.project_after) and got.main.holds_zero
+
+
 @settings(max_examples=30)
 @given(st.floats(-0.3, 0.3), st.floats(-0.2, 0.2), st.integers(0, 1000))
 def test_shared_weather_and_levels_cancel(shift: float, offset: float, seed: int) -> None:
