@@ -1,0 +1,18 @@
+"""Human-activity leads (疑似问题线索): search, pictures, the ledger, exchange with people."""
+
+from eco_index.leads.find import FindReport, find, leads_folder, ledger_path
+from eco_index.leads.ledger import NAME, Ledger, read_ledger, writing
+from eco_index.leads.parameters import LeadParameters, load_parameters
+
+__all__ = [
+    "NAME",
+    "FindReport",
+    "LeadParameters",
+    "Ledger",
+    "find",
+    "leads_folder",
+    "ledger_path",
+    "load_parameters",
+    "read_ledger",
+    "writing",
+]
