@@ -3,6 +3,7 @@
 from eco_index.leads.find import FindReport, find, leads_folder, ledger_path
 from eco_index.leads.ledger import NAME, Ledger, read_ledger, writing
 from eco_index.leads.parameters import LeadParameters, load_parameters
+from eco_index.leads.steps import set_state
 
 __all__ = [
     "NAME",
@@ -14,5 +15,6 @@ __all__ = [
     "ledger_path",
     "load_parameters",
     "read_ledger",
+    "set_state",
     "writing",
 ]

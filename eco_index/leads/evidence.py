@@ -115,9 +115,10 @@ def weigh(
     own = change[mask & yes] if (mask & yes).any() else change[mask]
     if int(ring.sum()) >= p.ring_least:
         surroundings = float(np.median(change[ring]))
-        distinct = 1.0 - float(yes[ring].mean())
         if np.isfinite(own).any():
-            contrast = sign * (float(np.nanmedian(own)) - surroundings)
+            size = sign * float(np.nanmedian(own))
+            contrast = size - sign * surroundings
+            distinct = 1.0 - float((sign * change[ring] >= size / 2).mean())
     clear = np.stack([look.before["clear_count"][mask], look.after["clear_count"][mask]])
     fewer = np.minimum(1.0, clear.min(axis=0) / p.confidence.full_observations)
     return Evidence(

@@ -124,7 +124,7 @@ def find(
         A period is not in the cube; a layer or the ledger cannot be used.
     """
     parameters = parameters or load_parameters()
-    now = (now or dt.datetime.now(dt.UTC)).replace(microsecond=0)
+    now = ledger_room.clock(now)
     against = against or period.previous()
     _check_periods(region, view, period, against)
     # Before the long work: a ledger that is refused is refused at once.

@@ -46,6 +46,11 @@ _ADVICE = (
 )
 
 
+def clock(now: dt.datetime | None = None) -> dt.datetime:
+    """Return the time as the ledger writes it: to the second, with the local offset from UTC."""
+    return (now or dt.datetime.now()).astimezone().replace(microsecond=0)
+
+
 class Ledger:
     """A ledger that has been read and checked.
 
@@ -173,8 +178,9 @@ def read_ledger(path: Path) -> Ledger:
         that is not allowed. The message names the line; the file is left as it is.
     """
     ledger = Ledger(path)
+    head = _read_head(path)  # before the ledger: another program may be writing both
     if not path.exists():
-        _check_head(ledger)
+        _check_head(ledger, head)
         return ledger
     try:
         text = path.read_text(encoding="utf-8")
@@ -185,7 +191,7 @@ def read_ledger(path: Path) -> Ledger:
         raise _refused(path, len(lines), "the last line is cut off")
     for number, line in enumerate(lines[:-1], 1):
         _read_line(ledger, line, number)
-    _check_head(ledger)
+    _check_head(ledger, head)
     return ledger
 
 
@@ -264,9 +270,8 @@ def _read_head(path: Path) -> tuple[int, str] | None:
         raise _refused(path, None, f"the companion file cannot be understood: {error}") from None
 
 
-def _check_head(ledger: Ledger) -> None:
+def _check_head(ledger: Ledger, head: tuple[int, str] | None) -> None:
     """The companion may be behind (a program killed between the two files), never ahead."""
-    head = _read_head(ledger.path)
     if head is None:
         if ledger.events:
             raise _refused(ledger.path, None, f"{_head_path(ledger.path).name} beside it is gone")

@@ -76,7 +76,7 @@ class Evidence(Strict):
     contrast : float or None
         Change of the object beyond that of the surroundings, in the kind's direction.
     distinctness : float or None
-        1 - share of the surroundings that changed as much; None where there are too few.
+        1 - share of the surroundings that changed half as much or more; None where unknown.
     clear_before, clear_after : float
         Mean number of clear views.
     observations : float
