@@ -70,30 +70,34 @@ def _objects(rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
     return shapes
 
 
-def make_scene(spec: SimSpec, zones: np.ndarray, seed: int, dry: bool = False) -> Scene:
+def make_scene(
+    spec: SimSpec, zones: np.ndarray, seed: int, dry: bool = False, plant: bool = True
+) -> Scene:
     """Return a landscape of two years with planted objects inside the zones.
 
-    Beside the objects everything moves that should not be taken for one: noise, clouds (missing
-    pixels, few views), a dry year, flickering and wrong land-cover maps, degraded steppe, a
-    planted forest and a lake that shrinks.
+    Beside the objects everything moves that should not be taken for one (without `plant` only
+    that): noise, clouds (missing pixels, few views), a dry year, flickering and wrong land-cover
+    maps, degraded steppe, a planted forest and a lake that shrinks.
     """
     rng = np.random.default_rng([seed, 77])
     world = landscape.build_world(spec)
     first, second = (world.states[y] for y in spec.years)
     inner = world.inner
     shape = zones.shape
+    if not plant:
+        second = first
     classes = [s.classes[inner] for s in (first, second)]
     fvc = [s.fvc[inner].astype(np.float64) for s in (first, second)]
     if dry:
         fall = gaussian_filter(rng.normal(size=shape), 25)
         fvc[1] *= 1 - 0.25 - 0.10 * fall / np.abs(fall).max()
     mine = world.changes["mine"][inner]
-    planted = [Planted("mining", mine)]
+    planted = [Planted("mining", mine)] if plant else []
     ground = np.isin(classes[0], (landscape.GRASS, landscape.TREE, landscape.SHRUB))
     ground &= (classes[0] == classes[1]) & (fvc[0] > 0.3) & (fvc[1] > 0.25) & (zones > 0)
     taken = binary_dilation(mine, iterations=6)
     put = np.zeros(shape, np.uint8)
-    for kind, form in _objects(rng):
+    for kind, form in _objects(rng) if plant else ():
         where = ground & (classes[0] == landscape.TREE) if kind == "clearing" else ground
         mask = _place(form, where & ~taken, rng)
         planted.append(Planted(kind, mask))
@@ -142,7 +146,7 @@ def _map_errors(lucc: np.ndarray, free: np.ndarray, rng: np.random.Generator) ->
     out = lucc.copy()
     speck = free & (rng.random(lucc.shape) < 0.01)
     out[speck] = rng.choice([BUILT, BARE, WATER, GRASS], int(speck.sum()))
-    for _ in range(12):
+    for _ in range(60):
         r, c = (int(rng.integers(0, n - 6)) for n in lucc.shape)
         box = (slice(r, r + 5), slice(c, c + int(rng.integers(2, 6))))
         if free[box].all():

@@ -271,6 +271,6 @@ def _remarks(found: evidence.Evidence, p: LeadParameters) -> tuple[Text, ...]:
         remarks.append(EXTENSION)
     if found.silent > 0.5:
         remarks.append(SILENT)
-    if found.distinctness is None:
+    elif found.distinctness is None:
         remarks.append(SPECKED)
     return tuple(remarks)

@@ -56,8 +56,8 @@ def confirmed(kind: Kind, look: Look) -> tuple[np.ndarray, np.ndarray]:
 
     A pixel is confirmed where one of the kind's measures changed by its limit in its direction
     (and the maximum NDVI after lies at or below `ndvi_max_after`, where given). It is silent where
-    no measure has a value in both periods, or a fall of cover could not show because less cover
-    than the limit was there. The rest contradicts the land-cover maps.
+    it was seen in both periods, but a fall of cover could not show because less cover than the
+    limit was there. The rest contradicts the land-cover maps, or was not seen.
 
     Returns
     -------
@@ -65,20 +65,21 @@ def confirmed(kind: Kind, look: Look) -> tuple[np.ndarray, np.ndarray]:
         bool (h, w) each; no pixel is both.
     """
     shape = look.before["fvc"].shape
-    yes, able = np.zeros(shape, bool), np.zeros(shape, bool)
+    yes, able, seen = (np.zeros(shape, bool) for _ in range(3))
     sign = np.float32(1 if kind.direction == "rise" else -1)
     room = look.before["fvc"] if kind.direction == "fall" else None
     for product, limit in kind.limits.items():
         change = sign * (look.after[product] - look.before[product])
         known = np.isfinite(change)
         # Stored integers are 1e-4 wide: half of that keeps a change of just the limit.
+        seen |= known
         yes |= known & (change >= np.float32(limit) - np.float32(5e-5))
         if room is not None and product != "ndvi_max" and kind.fvc is not None:
             known &= ~(room < np.float32(kind.fvc))
         able |= known
     if kind.ndvi_max_after is not None:
         yes &= look.after["ndvi_max"] <= np.float32(kind.ndvi_max_after)
-    return yes, ~able & ~yes
+    return yes, seen & ~able & ~yes
 
 
 def measure_of(kind: Kind) -> str:
@@ -113,18 +114,22 @@ def weigh(
     ring &= np.isfinite(change)
     surroundings = contrast = distinct = None
     own = change[mask & yes] if (mask & yes).any() else change[mask]
-    if int(ring.sum()) >= p.ring_least:
+    silent_share = float(silent[mask].mean())
+    # Where the imagery cannot show the change, comparing with the surroundings says nothing.
+    if silent_share <= 0.5 and int(ring.sum()) >= p.ring_least:
         surroundings = float(np.median(change[ring]))
         if np.isfinite(own).any():
             size = sign * float(np.nanmedian(own))
             contrast = size - sign * surroundings
+            if measure == "fvc" and kind.direction == "fall":
+                contrast = min(contrast, _beyond_share(look, mask & yes, ring))
             distinct = 1.0 - float((sign * change[ring] >= size / 2).mean())
     clear = np.stack([look.before["clear_count"][mask], look.after["clear_count"][mask]])
     fewer = np.minimum(1.0, clear.min(axis=0) / p.confidence.full_observations)
     return Evidence(
         pixels=int(mask.sum()),
         agreement=_round(yes[mask].mean()),
-        silent=_round(silent[mask].mean()),
+        silent=_round(silent_share),
         measure=measure,
         before=_median(look.before[measure][mask]),
         after=_median(look.after[measure][mask]),
@@ -136,6 +141,19 @@ def weigh(
         observations=_round(fewer.mean()),
         extension=_extension(look, mask) if set(kind.after) & set(WATER) else 0.0,
     )
+
+
+def _beyond_share(look: Look, own: np.ndarray, ring: np.ndarray) -> float:
+    """Return the cover an object lost beyond the share that its surroundings lost.
+
+    A dry year takes a share of the cover: dense cover then falls by more than sparse cover.
+    """
+    before, after = (float(np.median(y["fvc"][ring])) for y in (look.before, look.after))
+    kept = min(1.0, after / before) if before > 0 else 1.0
+    if not own.any():
+        return 0.0
+    was, now = (float(np.nanmedian(y["fvc"][own])) for y in (look.before, look.after))
+    return kept * was - now
 
 
 def _extension(look: Look, mask: np.ndarray) -> float:

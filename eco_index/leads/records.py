@@ -66,7 +66,7 @@ class Evidence(Strict):
     agreement : float
         Share of pixels whose change the imagery confirms.
     silent : float
-        Share of pixels where the imagery cannot show the change (missing, or bare before).
+        Share of pixels that were seen but too bare before to show the change.
     measure : str
         Product whose change is given in the next three.
     before, after : float or None
@@ -74,7 +74,8 @@ class Evidence(Strict):
     surroundings : float or None
         Median change around the object.
     contrast : float or None
-        Change of the object beyond that of the surroundings, in the kind's direction.
+        Change of the object beyond that of the surroundings, in the kind's direction; for a fall
+        of cover also beyond the share of cover that the surroundings lost (the smaller of both).
     distinctness : float or None
         1 - share of the surroundings that changed half as much or more; None where unknown.
     clear_before, clear_after : float
