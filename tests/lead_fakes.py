@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from eco_index.grid import Grid
+from eco_index.leads.records import Detected, Evidence
 from eco_index.simulation import SimSpec, landscape
 
 NDVI_SOIL, NDVI_VEG = 0.15, 0.90
@@ -157,3 +159,36 @@ def _map_errors(lucc: np.ndarray, free: np.ndarray, rng: np.random.Generator) ->
 def whole_grid(grid: Grid, tile: int) -> Grid:
     """Return the same grid with another tile size."""
     return Grid(grid.crs_wkt, grid.resolution, grid.bounds, tile, min(tile, 16))
+
+
+def detected(box: tuple[float, float, float, float] = (0, 0, 90, 90), **changes) -> Detected:
+    """Return a detected object with a rectangular footprint."""
+    x0, y0, x1, y1 = box
+    base = {
+        "kind": "mining",
+        "kind_shares": {"mining": 1.0},
+        "period": "2025",
+        "against": "2024",
+        "area_ha": (x1 - x0) * (y1 - y0) / 1e4,
+        "x": (x0 + x1) / 2,
+        "y": (y0 + y1) / 2,
+        "lon": 114.0,
+        "lat": 43.0,
+        "lonlat_crs": "EPSG:4490",
+        "county": None,
+        "zones": (),
+        "functional_zone": "",
+        "classes_before": {32: 1.0},
+        "classes_after": {65: 1.0},
+        "width_m": 90.0,
+        "elongation": 2.0,
+        "evidence": Evidence(
+            pixels=9, agreement=1, silent=0, measure="fvc", before=0.5, after=0.1,
+            surroundings=0.0, contrast=0.4, distinctness=1.0, clear_before=9, clear_after=9,
+            observations=1.0,
+        ),
+        "confidence": 1.0,
+        "level": "high",
+        "footprint": shapely.normalize(shapely.box(x0, y0, x1, y1)).wkt,
+    }  # fmt: skip
+    return Detected(**(base | changes))
