@@ -24,6 +24,7 @@ from eco_index.leads.records import (
     Found,
     Lead,
     Missed,
+    Moved,
     Noted,
     Opened,
     Seen,
@@ -404,8 +405,6 @@ def test_any_sequence_of_allowed_steps_is_read_again_the_same(tmp_path_factory, 
             else:
                 with_note = {"by": "张三", "note": "因", "on": DAY, "via": ""}
                 after = TRANSITIONS[lead.state][n % len(TRANSITIONS[lead.state])]
-                from eco_index.leads.records import Moved
-
                 ledger.add(Moved, NOW, lead=lead.id, before=lead.state, after=after, **with_note)
     again = read_ledger(path)
     assert again.events == ledger.events

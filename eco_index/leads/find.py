@@ -197,6 +197,13 @@ def _zones(
 ) -> tuple[list[ZoneLayer], list[tuple[str, str]] | None]:
     """Return the layers searched and, with programmes, the zones that count."""
     names = [name for name in parameters.layers if name in region.config.layers]
+    unknown = [p for p in programmes or () if p not in region.programmes]
+    if unknown:
+        raise UsageError(
+            f"the region has no programme '{unknown[0]}'; it has "
+            f"{', '.join(sorted(region.programmes))}",
+            where=f"{region.config.path}, key 'programmes'",
+        )
     chosen = [region.programmes[p] for p in programmes or ()]
     names += [p.layer for p in chosen if p.layer not in names]
     names = list(dict.fromkeys(names))

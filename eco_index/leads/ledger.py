@@ -90,9 +90,9 @@ class Ledger:
             import difflib
 
             close = difflib.get_close_matches(lead_id, list(self.leads), n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
             raise UsageError(
-                f"the ledger has no lead '{lead_id}'"
-                + (f" (did you mean {close[0]}?)" * bool(close)),
+                f"the ledger has no lead '{lead_id}'{meant}",
                 where=str(self.path),
                 rule=f"{len(self.leads)} lead(s) are known",
                 fix="see their ids: eco leads list REGION.yaml",
