@@ -136,6 +136,30 @@ def zone_of(layer, grid):
     return out
 
 
+def test_a_very_long_object_is_cut_along_the_grid_and_nothing_of_it_is_lost(place, monkeypatch):
+    from eco_index.leads import scan as room
+
+    grid, layers, counties = place
+    scene = make_scene(spec_of(grid, 1), all_zones(grid, layers), 1)
+    whole = room.scan(scene.read, grid, layers, [counties], PARAMETERS)
+    monkeypatch.setattr(room, "LARGEST", 10)
+    monkeypatch.setattr(room, "CELL", 7)
+    pieces = [piece for patch in whole for piece in room.cut(patch)]
+    assert len(pieces) > len(whole) and any(p.part for p in pieces)
+
+    def pixels(patches):
+        return sorted((r, c) for p in patches for r, c in zip(p.rows, p.cols, strict=True))
+
+    assert pixels(pieces) == pixels(whole)
+    assert all(np.ptp(p.rows) < 10 and np.ptp(p.cols) < 10 for p in pieces)
+    for patch in pieces:
+        assert {n: v.shape[1] for n, v in patch.zones.items()} == dict.fromkeys(
+            patch.zones, patch.n
+        )
+    found = search(scene.read, grid, layers, counties, PERIODS, PARAMETERS).objects
+    assert any("larger object" in r.en for o in found for r in o.remarks)
+
+
 # ---- evidence on a plain field -----------------------------------------------------------------
 
 

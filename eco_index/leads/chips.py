@@ -16,7 +16,7 @@ from eco_index.grid import Grid
 from eco_index.leads.again import window_of
 from eco_index.leads.evidence import physical
 from eco_index.leads.parameters import LeadParameters
-from eco_index.leads.records import STATES, Lead
+from eco_index.leads.records import Lead
 from eco_index.leads.scan import Read, Window
 from eco_index.period import Period
 from eco_index.products import LUCC, PRODUCTS
@@ -94,7 +94,7 @@ def draw_chip(
     _legend(image, draw, present, HEAD + rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    image.quantize(128, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
+    image.save(partial, format="PNG", optimize=True)
     partial.replace(path)
 
 
@@ -152,14 +152,29 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def _head(draw: ImageDraw.ImageDraw, lead: Lead, parameters: LeadParameters) -> None:
     one, title = lead.latest, parameters.title_of(lead.latest.kind)
-    state = STATES[lead.state]
-    draw.text((EDGE, 8), f"{lead.id}  {title.zh}  {title.en}", INK, _font(17))
+    width = 2 * PANEL + GAP
+    draw.text((EDGE, 8), _fit(f"{lead.id}  {title.zh}  {title.en}", 17, width), INK, _font(17))
     if lead.missed is not None:
-        draw.text((EDGE, 50), lead.missed.remark.zh, OBJECT, _font(11))
-    place = one.county.name.zh if one.county else ""
-    zone = "、".join(z.name.zh for z in one.zones[:2])
-    text = f"{place}  {zone}  {one.area_ha:.2f} ha  {one.lon:.5f}, {one.lat:.5f}"
-    draw.text((EDGE, 34), f"{text.strip()}  {state.zh}", INK, _font(12))
+        draw.text((EDGE, 50), _fit(lead.missed.remark.zh, 11, width), OBJECT, _font(11))
+    place = f"{one.county.name.zh}  " if one.county else ""
+    numbers = f"{one.area_ha:.2f} ha  {one.lon:.5f}, {one.lat:.5f}  置信度 {one.confidence:.2f}"
+    zones = _fit(
+        "、".join(z.name.zh for z in one.zones), 12, width - 16 - _width(place + numbers, 12)
+    )
+    draw.text((EDGE, 34), f"{place}{zones}  {numbers}".strip(), INK, _font(12))
+
+
+def _width(text: str, size: int) -> float:
+    return float(_font(size).getlength(text))
+
+
+def _fit(text: str, size: int, width: float) -> str:
+    """Return a text cut to a width in pixels."""
+    if _width(text, size) <= width:
+        return text
+    while text and _width(text + "…", size) > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _outline(

@@ -29,6 +29,7 @@ SILENT = Text(
     zh="原地表植被稀少，影像无法印证，仅据土地覆盖变化",
     en="too little vegetation before: the imagery cannot confirm it, land cover alone says so",
 )
+PART = Text(zh="较大图斑的一部分", en="part of a larger object")
 SPECKED = Text(zh="周边无可比像元", en="no surroundings to compare with")
 
 
@@ -120,7 +121,7 @@ def search(
             evidence=found_evidence,
             confidence=confidence,
             level=parameters.confidence.level(confidence),
-            remarks=_remarks(found_evidence, parameters),
+            remarks=_remarks(patch, found_evidence, parameters),
             footprint=shape.footprint.wkt,
         )
         inside = wanted is None or _pixels_in(patch, protected, wanted) >= least
@@ -265,8 +266,8 @@ def _functional(parts: Sequence[ZonePart], p: LeadParameters) -> str:
     return ""
 
 
-def _remarks(found: evidence.Evidence, p: LeadParameters) -> tuple[Text, ...]:
-    remarks = []
+def _remarks(patch: Patch, found: evidence.Evidence, p: LeadParameters) -> tuple[Text, ...]:
+    remarks = [PART] if patch.part else []
     if found.extension >= p.extension_share:
         remarks.append(EXTENSION)
     if found.silent > 0.5:

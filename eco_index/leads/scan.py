@@ -14,6 +14,9 @@ from eco_index.zone_raster import zone_ids
 from eco_index.zones import ZoneLayer
 
 Window = tuple[slice, slice]
+#: An object whose box is longer is cut along a lattice of cells, in pixels counted from the
+#: grid's corner: a change of a map's legend over a whole region must not fill the memory.
+LARGEST, CELL = 2048, 1024
 #: ("before" or "after", product, window of the grid) to stored integers (h, w).
 Read = Callable[[str, str, Window], np.ndarray]
 
@@ -31,6 +34,8 @@ class Patch:
         uint8 (n,): position of each pixel's kind among the parameters' kinds, from 1.
     zones : dict
         Layer id to int32 (sheet, n): zone number of each pixel, 0 for none.
+    part : bool
+        Whether it was cut from a larger object.
     """
 
     group: str
@@ -38,6 +43,7 @@ class Patch:
     cols: np.ndarray
     kinds: np.ndarray
     zones: dict[str, np.ndarray]
+    part: bool = False
 
     @property
     def n(self) -> int:
@@ -128,7 +134,30 @@ def scan(
     kept = table.id[table.pixels >= parameters.min_pixels(grid.pixel_area_m2)]
     wanted = np.zeros(len(table) + 1, bool)
     wanted[kept] = True
-    return _collect(patches, sparse, wanted, grid, [*searched, *described], groups, parameters)
+    found = _collect(patches, sparse, wanted, grid, [*searched, *described], groups, parameters)
+    least = parameters.min_pixels(grid.pixel_area_m2)
+    return [piece for patch in found for piece in cut(patch) if piece.n >= least]
+
+
+def cut(patch: Patch) -> list[Patch]:
+    """Return a patch as it is, or its parts in the cells of a lattice where it is very long."""
+    if max(np.ptp(patch.rows), np.ptp(patch.cols)) < LARGEST:
+        return [patch]
+    cell = (patch.rows // CELL) * (1 << 32) + patch.cols // CELL
+    pieces = []
+    for one in np.unique(cell):
+        at = np.flatnonzero(cell == one)
+        pieces.append(
+            Patch(
+                patch.group,
+                patch.rows[at],
+                patch.cols[at],
+                patch.kinds[at],
+                {name: values[:, at] for name, values in patch.zones.items()},
+                part=True,
+            )
+        )
+    return pieces
 
 
 def _inside(layers: Sequence[ZoneLayer], grid: Grid, tile: Tile) -> np.ndarray | None:
