@@ -286,11 +286,10 @@ def _enter(
         if not _same(_last_of(lead, period, against), detected):
             ledger.add(Seen, now, lead=lead_id, detected=detected)
             changed.add(lead_id)
-    for detected in matches.new:
-        if id(detected) in outside:
-            continue
+    entered = [detected for detected in matches.new if id(detected) not in outside]
+    near = adjoining(entered, old, region.grid.resolution)
+    for detected, beside in zip(entered, near, strict=True):
         lead_id = ledger.next_id(region.id, period.year)
-        beside = adjoining(shapely.from_wkt(detected.footprint), old, region.grid.resolution)
         if beside:
             remark = Text(
                 zh=f"紧邻线索 {'、'.join(beside)}", en=f"adjoins lead {', '.join(beside)}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import shapely
 
 from eco_index.leads.records import Detected, Lead, ZonePart
@@ -100,10 +99,16 @@ def _sums(tables: Iterable[Mapping[int, float]]) -> dict[int, float]:
     return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 
-def adjoining(shape: shapely.Geometry, leads: Mapping[str, Lead], within: float) -> list[str]:
-    """Return the ids of leads whose footprint lies within a distance (m) of a shape."""
+def adjoining(
+    objects: Sequence[Detected], leads: Mapping[str, Lead], within: float
+) -> list[list[str]]:
+    """Return, for each object, the ids of leads whose footprint lies within a distance (m)."""
     ids = list(leads)
-    if not ids:
-        return []
-    shapes = np.array([shapely.from_wkt(leads[i].latest.footprint) for i in ids], dtype=object)
-    return [ids[k] for k in np.flatnonzero(shapely.dwithin(shapes, shape, within))]
+    out: list[list[str]] = [[] for _ in objects]
+    if not ids or not objects:
+        return out
+    tree = shapely.STRtree([shapely.from_wkt(leads[i].latest.footprint) for i in ids])
+    shapes = [shapely.from_wkt(one.footprint) for one in objects]
+    for k, at in sorted(zip(*tree.query(shapes, "dwithin", within).tolist(), strict=True)):
+        out[k].append(ids[at])
+    return out
