@@ -276,7 +276,8 @@ def _enter(
     changed: set[str] = set()
     for lead_id, detected in sorted(matches.known.items()):
         lead = old[lead_id]
-        if lead.state in CLOSED and period.end > period_of(lead.first.detected).end:
+        # A change that began after the lead was first seen is a new one, at the same place.
+        if lead.state in CLOSED and against.end >= period_of(lead.first.detected).end:
             again.append(lead_id)
             remark = Text(
                 zh="此前已办结，本期再次发现，请复核",
