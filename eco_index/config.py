@@ -115,6 +115,11 @@ class LayerConfig(Strict):
     name: NameColumns
     attributes: tuple[str, ...] = ()
     partition: bool = Field(True, description="zones must not overlap")
+    coverage: Literal["centre", "exact", "auto"] = Field(
+        "centre",
+        description="centre: pixels whose centre a zone holds; exact: the share of each pixel that "
+        "it covers; auto: exact for zones below 1000 pixels",
+    )
 
 
 class Schedule(Strict):

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "eco_index"
 ORDER = {
     "errors": 0,
     "yamlio": 1, "period": 1, "grid": 1,
-    "catalog": 2, "products": 2, "summary": 2,
+    "catalog": 2, "products": 2, "shares": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4,
     "sources": 5,
@@ -24,7 +24,7 @@ ORDER = {
     "indices": 9,
     "period_products": 10,
     "cube": 11,
-    "zones": 12, "zonal": 12,
+    "zones": 12, "zonal": 12, "coverage_kernels": 12,
     "trend_kernels": 12,
     "zone_raster": 13, "change": 13, "trends": 13, "groundtruth": 13,
     "indicators": 14,

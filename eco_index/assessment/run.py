@@ -243,7 +243,7 @@ def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
             name=layer.names[k],
             attributes=layer.attributes[k],
             area_km2=float(layer.area_km2[k]),
-            pixels_km2=int(sums.now.pixels[k]) * pixel_km2,
+            pixels_km2=float(sums.now.pixels[k]) * pixel_km2,
         )
         for k in range(len(layer))
     ]
