@@ -115,6 +115,9 @@ class LayerConfig(Strict):
     name: NameColumns
     attributes: tuple[str, ...] = ()
     partition: bool = Field(True, description="zones must not overlap")
+    datum: Literal["wgs84", "cgcs2000", "gcj02"] | None = Field(
+        None, description="overrules the dataset's datum; gcj02 is converted to WGS 84"
+    )
     coverage: Literal["centre", "exact", "auto"] = Field(
         "centre",
         description="centre: pixels whose centre a zone holds; exact: the share of each pixel that "

@@ -156,8 +156,13 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
     dataset = region.catalog.get(config.dataset, f"layer '{layer_id}'")
     path = layer_path(region, layer_id, year)
     where = f"{path} (dataset '{config.dataset}', layer '{layer_id}')"
-    sublayer = dataset.access.layer if isinstance(dataset.access, VectorFile) else None
-    gdf = read_vector(path, sublayer, where)
+    access = dataset.access if isinstance(dataset.access, VectorFile) else None
+    gdf = read_vector(
+        path,
+        access.layer if access else None,
+        where,
+        config.datum or (access.datum if access else None),
+    )
     ids, names, attributes = _labels(gdf, config, where)
     labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
     _check_geometries(gdf, labels, where, "in the file's own CRS")

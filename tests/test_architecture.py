@@ -12,7 +12,7 @@ PACKAGE = ROOT / "eco_index"
 #: Rooms of one number do not know each other.
 ORDER = {
     "errors": 0,
-    "yamlio": 1, "period": 1, "grid": 1,
+    "yamlio": 1, "period": 1, "grid": 1, "gcj02": 1, "dbf": 1,
     "catalog": 2, "products": 2, "shares": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4,
