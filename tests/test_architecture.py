@@ -26,7 +26,7 @@ ORDER = {
     "cube": 11,
     "zones": 12, "zonal": 12, "coverage_kernels": 12,
     "trend_kernels": 12,
-    "zone_raster": 13, "change": 13, "trends": 13, "groundtruth": 13,
+    "zone_raster": 13, "zone_shift": 13, "change": 13, "trends": 13, "groundtruth": 13,
     "indicators": 14,
     "assessment": 15,
     "report": 16,
