@@ -173,7 +173,7 @@ class ChangeSums:
             sums.merge(other._transitions[name])
         return self
 
-    def grouped(self, group: Sequence[int], n_groups: int) -> ChangeSums:
+    def grouped(self, group: Sequence[int] | np.ndarray, n_groups: int) -> ChangeSums:
         """Return the sums of groups of zones; the zones of a group must not overlap.
 
         Parameters

@@ -106,14 +106,30 @@ class NameColumns(Strict):
     en: str
 
 
+class Edition(Strict):
+    """Boundaries that replaced earlier ones."""
+
+    valid_from: int = Field(ge=1900, le=2200, description="first year assessed with them")
+    dataset: str
+
+
 class LayerConfig(Strict):
     """A zone layer: dataset and the columns that matter."""
 
     dataset: str
+    editions: tuple[Edition, ...] = Field(
+        (), description="later boundaries; `dataset` holds for the years before the first"
+    )
     title: Text
     id: str = Field(description="column with the zone's id")
     name: NameColumns
     attributes: tuple[str, ...] = ()
+    group: str | None = Field(
+        None, description="column with what zones belong to (league, reserve); gets subtotals"
+    )
+    group_name: NameColumns | None = Field(
+        None, description="columns with the group's name; default: the column `group` itself"
+    )
     partition: bool = Field(True, description="zones must not overlap")
     datum: Literal["wgs84", "cgcs2000", "gcj02"] | None = Field(
         None, description="overrules the dataset's datum; gcj02 is converted to WGS 84"
@@ -123,6 +139,20 @@ class LayerConfig(Strict):
         description="centre: pixels whose centre a zone holds; exact: the share of each pixel that "
         "it covers; auto: exact for zones below 1000 pixels",
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LayerConfig:
+        years = [edition.valid_from for edition in self.editions]
+        if years != sorted(set(years)):
+            raise ValueError("editions stand in order of 'valid_from', each year once")
+        if self.group_name is not None and self.group is None:
+            raise ValueError("'group_name' needs 'group'")
+        return self
+
+    def dataset_of(self, year: int | None) -> str:
+        """Return the dataset whose boundaries are valid in a year; the newest for None."""
+        valid = [e.dataset for e in self.editions if year is None or e.valid_from <= year]
+        return valid[-1] if valid else self.dataset
 
 
 class Schedule(Strict):
@@ -328,7 +358,9 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
             value = getattr(config.landcover, key)
             if value is not None:
                 wanted.append((value, f"key 'landcover.{key}'"))
-    wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
+    for k, layer in config.layers.items():
+        wanted.append((layer.dataset, f"key 'layers.{k}'"))
+        wanted += [(e.dataset, f"key 'layers.{k}.editions'") for e in layer.editions]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
     return wanted

@@ -15,6 +15,8 @@ from eco_index.errors import InputError
 from eco_index.yamlio import Strict, Text
 
 SCHEMA_VERSION = 1
+#: Id of the line of all zones together. Ids that begin with "_" are no zones of the layer.
+ALL = "_all"
 Evidence = Literal["primary", "secondary", "recalled", "placeholder"]
 
 

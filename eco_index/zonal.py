@@ -229,7 +229,7 @@ class ZoneSums:
             sums.merge(other._sums[name])
         return self
 
-    def grouped(self, group: Sequence[int], n_groups: int) -> ZoneSums:
+    def grouped(self, group: Sequence[int] | np.ndarray, n_groups: int) -> ZoneSums:
         """Return the sums of groups of zones; the zones of a group must not overlap.
 
         Parameters

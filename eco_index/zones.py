@@ -13,7 +13,7 @@ import shapely
 from pyproj.exceptions import ProjError
 
 from eco_index.catalog import VectorFile
-from eco_index.config import LayerConfig, Region
+from eco_index.config import LayerConfig, NameColumns, Region
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
 from eco_index.vectors import read_vector
@@ -40,6 +40,11 @@ class ZoneLayer:
     names : tuple of Text
     attributes : tuple of dict
         Per zone: the attribute columns named in the region file, as text ("" where empty).
+    groups : tuple of str
+        Per zone: what it belongs to (column `group` of the region file), "" for nothing; empty
+        where the layer has no groups.
+    group_names : dict
+        Group to its name.
     area_km2 : numpy.ndarray
         Equal-area size of each polygon, shape (n,).
     inside_km2 : numpy.ndarray
@@ -60,6 +65,8 @@ class ZoneLayer:
     ids: tuple[str, ...]
     names: tuple[Text, ...]
     attributes: tuple[dict[str, str], ...]
+    groups: tuple[str, ...]
+    group_names: dict[str, Text]
     area_km2: np.ndarray
     inside_km2: np.ndarray
     outside: tuple[str, ...]
@@ -81,6 +88,14 @@ class ZoneLayer:
         """xmin, ymin, xmax, ymax of all zones in the grid's CRS (m)."""
         xmin, ymin, xmax, ymax = self.gdf.total_bounds
         return float(xmin), float(ymin), float(xmax), float(ymax)
+
+    def group_index(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the groups in order of the file, and each zone's number among them, -1 for none.
+
+        For `ZoneSums.grouped` and `ChangeSums.grouped`.
+        """
+        found = tuple(dict.fromkeys(g for g in self.groups if g))
+        return found, np.array([found.index(g) if g else -1 for g in self.groups], np.int64)
 
     def select(self, accepted: Mapping[str, Sequence[str]]) -> ZoneLayer:
         """Return the zones whose attribute columns hold one of the accepted values.
@@ -109,13 +124,18 @@ class ZoneLayer:
                     fix="correct 'filter' in the programme file, or take the programme out of "
                     "the region file",
                 )
-        at = np.flatnonzero(keep)
+        return self.take(np.flatnonzero(keep).tolist())
+
+    def take(self, at: Sequence[int]) -> ZoneLayer:
+        """Return some zones by their numbers, in this order."""
+        at = list(at)
         return replace(
             self,
             gdf=self.gdf.iloc[at].reset_index(drop=True),
             ids=tuple(self.ids[i] for i in at),
             names=tuple(self.names[i] for i in at),
             attributes=tuple(self.attributes[i] for i in at),
+            groups=tuple(self.groups[i] for i in at) if self.groups else (),
             area_km2=self.area_km2[at],
             inside_km2=self.inside_km2[at],
             sheets=self.sheets[at],
@@ -125,9 +145,9 @@ class ZoneLayer:
 
 
 def layer_path(region: Region, layer_id: str, year: int | None = None) -> Path:
-    """Return the file of a zone layer."""
+    """Return the file of the boundaries that are valid in a year; the newest for None."""
     config = _config(region, layer_id)
-    return region.catalog.path_of(config.dataset, f"layer '{layer_id}'", year)
+    return region.catalog.path_of(config.dataset_of(year), f"layer '{layer_id}'", year)
 
 
 def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLayer:
@@ -140,7 +160,8 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
     layer_id : str
         Key of `layers` in the region file.
     year : int, optional
-        For files that carry ``{year}`` in their name.
+        Boundaries valid in this year: of `editions`, and of files that carry ``{year}`` in their
+        name. None: the newest.
 
     Returns
     -------
@@ -153,9 +174,10 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         blank id or name; duplicate id; overlap where zones are a partition; no zone on the grid.
     """
     config = _config(region, layer_id)
-    dataset = region.catalog.get(config.dataset, f"layer '{layer_id}'")
+    dataset_id = config.dataset_of(year)
+    dataset = region.catalog.get(dataset_id, f"layer '{layer_id}'")
     path = layer_path(region, layer_id, year)
-    where = f"{path} (dataset '{config.dataset}', layer '{layer_id}')"
+    where = f"{path} (dataset '{dataset_id}', layer '{layer_id}')"
     access = dataset.access if isinstance(dataset.access, VectorFile) else None
     gdf = read_vector(
         path,
@@ -164,6 +186,7 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         config.datum or (access.datum if access else None),
     )
     ids, names, attributes = _labels(gdf, config, where)
+    groups, group_names = _groups(gdf, config, where)
     labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
     _check_geometries(gdf, labels, where, "in the file's own CRS")
     try:
@@ -198,6 +221,8 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         ids=tuple(ids[i] for i in keep),
         names=tuple(names[i] for i in keep),
         attributes=tuple(attributes[i] for i in keep),
+        groups=tuple(groups[i] for i in keep) if groups else (),
+        group_names=group_names,
         area_km2=area[keep],
         inside_km2=inside[keep],
         outside=_outside(ids, names, inside),
@@ -240,6 +265,10 @@ def _labels(
         "name.en": config.name.en,
         **{f"attributes: {a}": a for a in config.attributes},
     }
+    if config.group is not None:
+        wanted["group"] = config.group
+    if config.group_name is not None:
+        wanted |= {"group_name.zh": config.group_name.zh, "group_name.en": config.group_name.en}
     for key, column in wanted.items():
         if column not in _columns(gdf):
             raise InputError(
@@ -281,6 +310,30 @@ def _labels(
     ]
     attributes = [{a: text[a][i] for a in config.attributes} for i in range(len(ids))]
     return ids, names_of, attributes
+
+
+def _groups(
+    gdf: gpd.GeoDataFrame, config: LayerConfig, where: str
+) -> tuple[list[str], dict[str, Text]]:
+    """Return each zone's group and the groups' names; nothing where no column is named."""
+    if config.group is None:
+        return [], {}
+    groups = [_as_text(v) for v in gdf[config.group]]
+    columns = config.group_name or NameColumns(zh=config.group, en=config.group)
+    names: dict[str, Text] = {}
+    for group, zh, en in zip(groups, gdf[columns.zh], gdf[columns.en], strict=True):
+        if not group:
+            continue
+        name = Text(zh=_as_text(zh) or group, en=_as_text(en) or group)
+        if names.setdefault(group, name) != name:
+            raise InputError(
+                f"the group '{group}' has two names: '{names[group].zh}' / '{names[group].en}' and "
+                f"'{name.zh}' / '{name.en}'",
+                where=where,
+                rule="one name a group, the same in all its zones",
+                fix=f"correct the columns '{columns.zh}' and '{columns.en}'",
+            )
+    return groups, names
 
 
 def _exact(coverage: str, pixels: np.ndarray) -> np.ndarray:

@@ -53,7 +53,9 @@ def year_arrays(year: int) -> dict[str, np.ndarray]:
     }
 
 
-def build_region(folder: Path, tile: int = 16, **options) -> Region:
+def build_region(
+    folder: Path, tile: int = 16, more_datasets: dict | None = None, **options
+) -> Region:
     """Two counties, two reserves, a red line over tile borders; one river; no statistics."""
     folder.mkdir(parents=True, exist_ok=True)
     write_layer(
@@ -84,7 +86,8 @@ def build_region(folder: Path, tile: int = 16, **options) -> Region:
             },
             "rivers": {"access": {"type": "vector", "path": "rivers.gpkg"}},
             "statistics": {"access": {"type": "table", "path": "statistics_{year}.csv"}},
-        },
+        }
+        | (more_datasets or {}),
         programmes=("red_line", "nature_reserves", "key_counties", "whole_region"),
         **options,
     )

@@ -13,8 +13,10 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
+from eco_index.assessment.layer_notes import edition_notes, shift_notes
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
+from eco_index.assessment.totals import ALL_NAME, totals
 from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
 from eco_index.config import ProgrammeConfig, Region
 from eco_index.cube import CubeView
@@ -25,6 +27,7 @@ from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
 from eco_index.summary import (
+    ALL,
     SCHEMA_VERSION,
     IndexValue,
     PeriodInfo,
@@ -37,9 +40,6 @@ from eco_index.summary import (
 )
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
-
-ALL = "_all"  # id of the line for all zones together
-ALL_NAME = Text(zh="合计", en="all together")
 
 Results = dict[str, tuple[Method, list[IndexResult]]]
 
@@ -102,6 +102,8 @@ def assess(
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
     notes = _notes(region, layer, compared)
+    notes += edition_notes(region, programme, layer, view, period, compared)
+    notes += shift_notes(region, layer, period.year)
     indices, results = _indices(
         region, methods, period, compared, units, layer, sums, prefix, notes
     )
@@ -111,15 +113,12 @@ def assess(
         records, zones, sums.now, sums.before, sums.change,
         region.grid.pixel_area_m2 / 1e6, marks, prefix,
     )  # fmt: skip
-    if layer.partition and len(layer) > 1:
-        total = _all_zones(layer, zones)
+    for part in totals(layer, tuple(zones), sums):
         rows += build_rows(
-            records, [total], sums.now.all_zones(),
-            sums.before.all_zones() if sums.before else None,
-            sums.change.all_zones() if sums.change else None,
+            records, part.zones, part.now, part.before, part.change,
             region.grid.pixel_area_m2 / 1e6, marks, prefix,
         )  # fmt: skip
-        zones = [*zones, total]
+        zones += part.zones
     quality, failures = sources.quality_of(view, months, sums.months)
     output.mkdir(parents=True, exist_ok=True)
     maps = sums.overview.write(output, compared.id if compared else None)
@@ -247,15 +246,6 @@ def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
         )
         for k in range(len(layer))
     ]
-
-
-def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
-    return Zone(
-        id=ALL,
-        name=ALL_NAME,
-        area_km2=sum(z.area_km2 for z in zones),
-        pixels_km2=sum(z.pixels_km2 for z in zones),
-    )
 
 
 def _notes(region: Region, layer: ZoneLayer, compared: Period | None) -> list[Text]:
