@@ -195,6 +195,11 @@ class RegionConfig(Strict):
             raise ValueError("the season must lie within the composited months")
         if self.units is not None and self.units not in self.layers:
             raise ValueError(f"units '{self.units}' is not among layers {sorted(self.layers)}")
+        if self.units is not None and not self.layers[self.units].partition:
+            raise ValueError(
+                f"units '{self.units}' has 'partition: false': official indices and their regional "
+                "mean need units that do not overlap"
+            )
         return self
 
     @property

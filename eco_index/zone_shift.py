@@ -6,6 +6,7 @@ WGS 84 or the other way. Layers that share no boundary say nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,11 @@ import numpy as np
 import shapely
 from pyproj import CRS, Transformer
 
+from eco_index.config import Region
+from eco_index.errors import EcoError
 from eco_index.gcj02 import to_gcj02, to_wgs84
 from eco_index.yamlio import Text
-from eco_index.zones import ZoneLayer
+from eco_index.zones import ZoneLayer, load_layer
 
 #: Boundary points that are tried, evenly spaced.
 POINTS = 2000
@@ -81,6 +84,26 @@ def find_shift(first: ZoneLayer, second: ZoneLayer) -> Shift | None:
     """
     both = [_compared(first, second), _compared(second, first)]
     return max((s for s in both if s is not None), key=lambda s: s.matched_moved, default=None)
+
+
+def shifts_of(region: Region, layers: Sequence[str], year: int) -> list[Shift]:
+    """Return which layers of a region look shifted against another, each once.
+
+    Layers that cannot be read are left out: the assessment says what is wrong with them.
+    """
+    loaded: list[ZoneLayer] = []
+    for layer_id in dict.fromkeys(layers):
+        try:
+            loaded.append(load_layer(region, layer_id, year))
+        except EcoError:
+            continue
+    found: dict[str, Shift] = {}
+    for k, first in enumerate(loaded):
+        for second in loaded[k + 1 :]:
+            shift = find_shift(first, second)
+            if shift is not None:
+                found.setdefault(shift.layer, shift)
+    return list(found.values())
 
 
 def _compared(first: ZoneLayer, second: ZoneLayer) -> Shift | None:

@@ -13,11 +13,12 @@ import shapely
 from pyproj.exceptions import ProjError
 
 from eco_index.catalog import VectorFile
-from eco_index.config import LayerConfig, NameColumns, Region
+from eco_index.config import LayerConfig, Region
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
 from eco_index.vectors import read_vector
 from eco_index.yamlio import Text
+from eco_index.zone_labels import as_text, columns_of, read_groups, read_labels
 
 __all__ = ["SMALL_ZONE_PIXELS", "ZoneLayer", "layer_path", "load_layer"]
 
@@ -111,10 +112,10 @@ class ZoneLayer:
                 raise InputError(
                     f"zones cannot be filtered by '{column}': the layer has no such column",
                     where=f"layer '{self.id}'",
-                    rule=f"columns: {', '.join(_columns(self.gdf))}",
+                    rule=f"columns: {', '.join(columns_of(self.gdf))}",
                     fix="correct 'filter' in the programme file",
                 )
-            found = [_as_text(v) for v in self.gdf[column]]
+            found = [as_text(v) for v in self.gdf[column]]
             keep &= np.isin(found, list(values))
             if not keep.any():
                 raise InputError(
@@ -185,8 +186,8 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         where,
         config.datum or (access.datum if access else None),
     )
-    ids, names, attributes = _labels(gdf, config, where)
-    groups, group_names = _groups(gdf, config, where)
+    ids, names, attributes = read_labels(gdf, config, where)
+    groups, group_names = read_groups(gdf, config, where)
     labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
     _check_geometries(gdf, labels, where, "in the file's own CRS")
     try:
@@ -241,99 +242,6 @@ def _config(region: Region, layer_id: str) -> LayerConfig:
             where=f"{region.config.path}, key 'layers'",
             rule=f"layers: {', '.join(sorted(region.config.layers)) or 'none'}",
         ) from None
-
-
-def _columns(gdf: gpd.GeoDataFrame) -> list[str]:
-    return [str(c) for c in gdf.columns if c != gdf.geometry.name]
-
-
-def _as_text(value: Any) -> str:
-    """Return a cell as text; whole numbers without '.0', nothing for empty cells."""
-    if value is None or (isinstance(value, float) and np.isnan(value)) or str(value) == "<NA>":
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
-def _labels(
-    gdf: gpd.GeoDataFrame, config: LayerConfig, where: str
-) -> tuple[list[str], list[Text], list[dict[str, str]]]:
-    wanted = {
-        "id": config.id,
-        "name.zh": config.name.zh,
-        "name.en": config.name.en,
-        **{f"attributes: {a}": a for a in config.attributes},
-    }
-    if config.group is not None:
-        wanted["group"] = config.group
-    if config.group_name is not None:
-        wanted |= {"group_name.zh": config.group_name.zh, "group_name.en": config.group_name.en}
-    for key, column in wanted.items():
-        if column not in _columns(gdf):
-            raise InputError(
-                f"the layer has no column '{column}' (named by '{key}' in the region file)",
-                where=where,
-                rule=f"columns of the layer: {', '.join(_columns(gdf)) or 'none'}",
-                fix="name an existing column under 'layers' in the region file",
-            )
-    text = {column: [_as_text(v) for v in gdf[column]] for column in set(wanted.values())}
-    for key in ("id", "name.zh", "name.en"):
-        column = wanted[key]
-        blank = [i for i, value in enumerate(text[column]) if not value]
-        if blank:
-            first = blank[0]
-            known = text[config.id][first] or text[config.name.zh][first]
-            raise InputError(
-                f"{len(blank)} zone(s) have no {key}: column '{column}' is blank in feature "
-                f"{first + 1}{f' ({known})' if known else ''}",
-                where=where,
-                rule="every zone has an id and a name in both languages",
-                fix=f"fill the column, or name another one ({', '.join(_columns(gdf))})",
-            )
-    ids = text[config.id]
-    seen: dict[str, int] = {}
-    for i, zone_id in enumerate(ids):
-        if zone_id in seen:
-            names = [text[config.name.zh][k] for k in (seen[zone_id], i)]
-            raise InputError(
-                f"the id '{zone_id}' is given twice: features {seen[zone_id] + 1} ({names[0]}) "
-                f"and {i + 1} ({names[1]})",
-                where=where,
-                rule="zone ids are unique; parts of one zone form one multi-polygon",
-                fix=f"correct column '{config.id}', or dissolve the parts",
-            )
-        seen[zone_id] = i
-    names_of = [
-        Text(zh=zh, en=en)
-        for zh, en in zip(text[config.name.zh], text[config.name.en], strict=True)
-    ]
-    attributes = [{a: text[a][i] for a in config.attributes} for i in range(len(ids))]
-    return ids, names_of, attributes
-
-
-def _groups(
-    gdf: gpd.GeoDataFrame, config: LayerConfig, where: str
-) -> tuple[list[str], dict[str, Text]]:
-    """Return each zone's group and the groups' names; nothing where no column is named."""
-    if config.group is None:
-        return [], {}
-    groups = [_as_text(v) for v in gdf[config.group]]
-    columns = config.group_name or NameColumns(zh=config.group, en=config.group)
-    names: dict[str, Text] = {}
-    for group, zh, en in zip(groups, gdf[columns.zh], gdf[columns.en], strict=True):
-        if not group:
-            continue
-        name = Text(zh=_as_text(zh) or group, en=_as_text(en) or group)
-        if names.setdefault(group, name) != name:
-            raise InputError(
-                f"the group '{group}' has two names: '{names[group].zh}' / '{names[group].en}' and "
-                f"'{name.zh}' / '{name.en}'",
-                where=where,
-                rule="one name a group, the same in all its zones",
-                fix=f"correct the columns '{columns.zh}' and '{columns.en}'",
-            )
-    return groups, names
 
 
 def _exact(coverage: str, pixels: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ ORDER = {
     "yamlio": 1, "period": 1, "grid": 1, "gcj02": 1, "dbf": 1,
     "catalog": 2, "products": 2, "shares": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
-    "methods": 4, "sensors": 4,
+    "methods": 4, "sensors": 4, "zone_labels": 4,
     "sources": 5,
     "warp": 6,
     "kernels": 7,

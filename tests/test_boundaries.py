@@ -206,16 +206,13 @@ class TestGroups:
         assert "League A" not in page[start : page.index("</ul>", start)]
 
     def test_no_subtotals_where_zones_overlap(self, tmp_path):
-        region = self.region(tmp_path)
-        text = (tmp_path / "region.yaml").read_text("utf-8")
-        (tmp_path / "region.yaml").write_text(
-            text.replace("group: league", "group: league\n    partition: false"), "utf-8"
-        )
-        region = load_region(tmp_path / "region.yaml")
-        view = build_cube(region)
-        programme = region.programmes["whole_region"]
-        summary = read_summary(assess(region, programme, Period(2025), view, tmp_path / "out"))
-        assert not [z for z in summary.zones if z.id.startswith("_")]
+        more = {"group": "league", "partition": False}
+        region = build_region(tmp_path, layer_extra={"red_line": more})
+        (tmp_path / "red_line.gpkg").unlink()
+        write_layer(tmp_path / "red_line.gpkg", OLD[:2], league=["A", "A"])
+        programme = region.programmes["red_line"]
+        path = assess(region, programme, Period(2025), build_cube(region), tmp_path / "out")
+        assert [z.id for z in read_summary(path).zones] == ["z0", "z1"]
 
     def test_a_group_with_two_names(self, tmp_path):
         region = self.region(tmp_path, league_en=["League A", "League B", "League Z", ""])

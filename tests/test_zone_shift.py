@@ -9,7 +9,7 @@ import shapely
 from zone_fakes import make_region, pixel_box, pixel_polygon
 
 from eco_index.gcj02 import to_gcj02, to_wgs84
-from eco_index.zone_shift import find_shift
+from eco_index.zone_shift import find_shift, shifts_of
 from eco_index.zones import load_layer
 
 #: About 18 km of crooked land in cells, and some of it in larger units with the same borders.
@@ -71,6 +71,18 @@ def test_the_shifted_layer_is_named_whichever_it_is(tmp_path, shapes):
                 assert found.north_m == pytest.approx(off.y - right.y, abs=15)
             note = found.note()
             assert "gcj02" in note.zh and "gcj02" in note.en and wrong in note.en
+
+
+def test_layers_of_a_region_each_named_once(tmp_path, shapes):
+    again = {"basin": shapes["leagues"][:3]}
+    region = region_of(tmp_path, shapes | again, {"leagues": to_gcj02})
+    found = shifts_of(region, ("counties", "leagues", "basin", "counties"), 2025)
+    assert [s.layer for s in found] == ["leagues"]
+    (tmp_path / "basin.gpkg").unlink()
+    assert [s.layer for s in shifts_of(region, ("counties", "leagues", "basin"), 2025)] == [
+        "leagues"
+    ]
+    assert shifts_of(region, ("counties", "basin"), 2025) == []
 
 
 def test_layers_that_agree_are_left_alone(tmp_path, shapes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,6 +18,30 @@ from eco_index.zones import ZoneLayer, layer_path, load_layer
 
 #: Zones named one by one where boundaries changed; the others are counted.
 MOST_NAMED = 20
+#: Share by which pixels may miss a zone's area before a note says so (own rule).
+MOST_AREA_OFF = 0.02
+
+
+def coverage_notes(layer: ZoneLayer, pixels_km2: Sequence[float]) -> list[Text]:
+    """Tell zones whose pixels miss their area by much: the pixel-centre rule on small zones."""
+    inside = layer.inside_km2
+    off = np.abs(np.asarray(pixels_km2) - inside) / inside
+    worse = np.flatnonzero(off > MOST_AREA_OFF)
+    if not worse.size:
+        return []
+    worst = worse[np.argmax(off[worse])]
+    name, share = layer.names[worst], off[worst]
+    return [
+        Text(
+            zh=f"{worse.size}个区域（共{len(layer)}个）按像元中心统计的面积与边界面积相差超过"
+            f"{MOST_AREA_OFF:.0%}，最大为{name.zh}（{share:.0%}）；"
+            "在区域文件中设 coverage: exact 或 auto 可按像元覆盖比例统计",
+            en=f"by pixel centres the area of {worse.size} of {len(layer)} zone(s) differs by more "
+            f"than {MOST_AREA_OFF:.0%} from that of the boundary, most for {name.en} "
+            f"({share:.0%}); 'coverage: exact' or 'auto' in the region file counts shares of "
+            "pixels instead",
+        )
+    ]
 
 
 def shift_notes(region: Region, layer: ZoneLayer, year: int) -> list[Text]:

@@ -13,7 +13,7 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
-from eco_index.assessment.layer_notes import edition_notes, shift_notes
+from eco_index.assessment.layer_notes import coverage_notes, edition_notes, shift_notes
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
 from eco_index.assessment.totals import ALL_NAME, totals
@@ -109,6 +109,7 @@ def assess(
     )
     uses, marks = sources.methods_used(region, programme, results)
     zones = _zones(layer, sums, region.grid.pixel_area_m2 / 1e6)
+    notes += coverage_notes(layer, [z.pixels_km2 for z in zones])
     rows = build_rows(
         records, zones, sums.now, sums.before, sums.change,
         region.grid.pixel_area_m2 / 1e6, marks, prefix,
