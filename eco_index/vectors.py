@@ -5,6 +5,7 @@ Shapefile, GeoPackage, GeoJSON and whatever else GDAL reads, and GeoParquet.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ import pyogrio
 import shapely
 from pyproj import CRS
 from pyproj.exceptions import ProjError
+from pyproj.transformer import TransformerGroup
 
 from eco_index.dbf import text_encoding
 from eco_index.errors import InputError
@@ -113,15 +115,10 @@ def _read_gdal(path: Path, sublayer: str | None, where: str) -> gpd.GeoDataFrame
 
 def _on_datum(gdf: gpd.GeoDataFrame, datum: Datum, where: str) -> gpd.GeoDataFrame:
     """Return the features with coordinates on WGS 84 (or CGCS2000, which is as good)."""
-    ellipsoid = gdf.crs.ellipsoid
-    geocentric = ellipsoid is not None and (
-        abs(ellipsoid.semi_major_metre - 6378137) < 0.5
-        and abs(ellipsoid.inverse_flattening - 298.2572) < 1e-3
-    )
-    if not geocentric:
+    if not _modern(gdf.crs):
         raise InputError(
             f"the datum '{datum}' is declared, but the file's CRS is '{gdf.crs.name}', which "
-            f"stands on the ellipsoid {ellipsoid.name if ellipsoid is not None else 'unknown'}",
+            "stands on another ellipsoid",
             where=where,
             rule="WGS 84, CGCS2000 and GCJ-02 coordinates come with a CRS on their ellipsoid",
             fix="correct 'datum', or assign the right CRS to the file",
@@ -137,3 +134,48 @@ def _on_datum(gdf: gpd.GeoDataFrame, datum: Datum, where: str) -> gpd.GeoDataFra
         lambda points: np.column_stack(to_wgs84(points[:, 0], points[:, 1])),
     )
     return degrees.set_geometry(gpd.GeoSeries(moved, index=gdf.index, crs=CRS(4326)))
+
+
+def project(gdf: gpd.GeoDataFrame, target: CRS, where: str) -> gpd.GeoDataFrame:
+    """Return the features in another CRS, with the shift between the datums.
+
+    PROJ knows the shifts of old datums to WGS 84, but takes their coordinates unchanged for
+    CGCS2000: zones would lie some 100 m off without a word. So the way goes through WGS 84, which
+    is CGCS2000 within decimetres.
+
+    Raises
+    ------
+    InputError
+        Coordinates that cannot be projected; an old datum whose shift is not known (that of
+        Xian 1980 is not public).
+    """
+    try:
+        if not _modern(gdf.crs) and _modern(target):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of better grids to download
+                ways = TransformerGroup(gdf.crs, CRS(4326), always_xy=True).transformers
+            if not any(way.accuracy >= 0 for way in ways):
+                raise InputError(
+                    f"the shift from the datum of '{gdf.crs.name}' to that of the grid is not "
+                    "known",
+                    where=where,
+                    rule="zones on an old datum such as Xian 1980 would lie some 100 m off",
+                    fix="convert the file to CGCS2000 with the official parameters of the area; if "
+                    "its coordinates are CGCS2000 already, assign that CRS: "
+                    "`ogr2ogr -a_srs EPSG:4490 ...`",
+                )
+            gdf = gdf.to_crs(4326)
+        return gdf.to_crs(target)
+    except ProjError as error:
+        raise InputError(
+            f"the zones cannot be brought to the grid's CRS: {error}", where=where
+        ) from None
+
+
+def _modern(crs: CRS) -> bool:
+    """Tell whether a CRS stands on the ellipsoid of WGS 84 and CGCS2000."""
+    ellipsoid = crs.ellipsoid
+    return ellipsoid is not None and (
+        abs(ellipsoid.semi_major_metre - 6378137) < 0.5
+        and abs(ellipsoid.inverse_flattening - 298.2572) < 1e-3
+    )

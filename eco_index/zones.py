@@ -10,13 +10,12 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyproj.exceptions import ProjError
 
 from eco_index.catalog import VectorFile
 from eco_index.config import LayerConfig, Region
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
-from eco_index.vectors import read_vector
+from eco_index.vectors import project, read_vector
 from eco_index.yamlio import Text
 from eco_index.zone_labels import as_text, columns_of, read_groups, read_labels
 
@@ -190,12 +189,7 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
     groups, group_names = read_groups(gdf, config, where)
     labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
     _check_geometries(gdf, labels, where, "in the file's own CRS")
-    try:
-        gdf = gdf.to_crs(region.grid.crs)
-    except ProjError as error:
-        raise InputError(
-            f"the zones cannot be brought to the grid's CRS: {error}", where=where
-        ) from None
+    gdf = project(gdf, region.grid.crs, where)
     gdf = gdf.set_geometry(shapely.force_2d(gdf.geometry.array))
     _check_geometries(gdf, labels, where, "after reprojection to the grid's CRS")
 

@@ -8,12 +8,13 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from pyproj import CRS
 from zone_fakes import RES, make_region, pixel_box
 
 from eco_index.config import load_region
 from eco_index.errors import InputError, UsageError
 from eco_index.gcj02 import to_gcj02
-from eco_index.vectors import read_vector
+from eco_index.vectors import project, read_vector
 from eco_index.zones import load_layer
 
 NAMES = ["呼和浩特市回民区", "联通", "鄂尔多斯", "𠮷林"]
@@ -184,6 +185,26 @@ class TestDatum:
         table.set_crs(crs, allow_override=True).to_file(tmp_path / "counties.gpkg")
         with pytest.raises(InputError, match="'cgcs2000' is declared, but the file's CRS is"):
             load_layer(region, "counties")
+
+    @pytest.mark.parametrize("crs", [4610, 2333])
+    def test_old_datum_is_not_taken_for_a_new_one(self, tmp_path, crs):
+        """PROJ knows no shift from Xian 1980 and would leave the zones about 100 m off."""
+        region = make_region(tmp_path, {"counties": SHAPES})
+        table = gpd.read_file(tmp_path / "counties.gpkg").to_crs(4326)
+        (tmp_path / "counties.gpkg").unlink()
+        old = table.set_crs(4610, allow_override=True).to_crs(crs)
+        old.to_file(tmp_path / "counties.gpkg")
+        with pytest.raises(InputError, match="shift from the datum of .* is not known"):
+            load_layer(region, "counties")
+
+    def test_a_known_shift_is_made(self):
+        """PROJ knows ED50 to WGS 84 but not to CGCS2000, and would then leave it out."""
+        place = gpd.GeoDataFrame(geometry=gpd.points_from_xy([5.0], [50.0]), crs=4230)
+        found = project(place, CRS(4490), "here").geometry.iloc[0]
+        expected = place.to_crs(4326).geometry.iloc[0]
+        assert (found.x, found.y) == pytest.approx((expected.x, expected.y), abs=1e-9)
+        assert abs(found.x - 5) * 71_000 > 50  # metres
+        assert place.to_crs(4490).geometry.iloc[0].x == pytest.approx(5.0, abs=1e-9)
 
     def test_unknown_datum(self, tmp_path):
         with pytest.raises(UsageError, match="datum"):
