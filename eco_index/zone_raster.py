@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from numba import njit
 
 from eco_index.coverage_kernels import cover
 from eco_index.grid import Grid, Tile
-from eco_index.shares import PixelShares
+from eco_index.shares import WHOLE, PixelShares
 from eco_index.zones import ZoneLayer
 
 #: Version of the pixel rule; part of every assessment's digest.
@@ -43,6 +44,23 @@ class ZonePixels:
         found = self.ids > 0
         found.reshape(-1)[self.shares.at] = True
         return found
+
+
+def together(drawn: Sequence[ZonePixels]) -> ZonePixels:
+    """Return the pixels of all zones as those of one: where zones overlap they count once.
+
+    Shares of a pixel that several zones have are added, to at most the whole pixel.
+    """
+    ids = np.logical_or.reduce([d.ids > 0 for d in drawn]).astype(np.int32)
+    at = np.concatenate([d.shares.at for d in drawn])
+    share = np.concatenate([d.shares.share for d in drawn])
+    free = ids.reshape(-1)[at] == 0
+    place, index = np.unique(at[free], return_inverse=True)
+    total = np.zeros(place.size, np.int64)
+    np.add.at(total, index, share[free])
+    return ZonePixels(
+        ids, PixelShares(np.zeros(place.size, np.int64), place, np.minimum(total, WHOLE))
+    )
 
 
 def zone_pixels(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> ZonePixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,11 @@ def year_arrays(year: int) -> dict[str, np.ndarray]:
 
 
 def build_region(
-    folder: Path, tile: int = 16, more_datasets: dict | None = None, **options
+    folder: Path,
+    tile: int = 16,
+    extra: dict | None = None,
+    more_datasets: dict | None = None,
+    **options,
 ) -> Region:
     """Two counties, two reserves, a red line over tile borders; one river; no statistics."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +83,8 @@ def build_region(
             "units": "counties",
             "statistics": "statistics",
             "min_season_months": 1,
-        },
+        }
+        | (extra or {}),
         datasets={
             "map": {
                 "access": {"type": "raster", "path": "lc_{year}.tif"},
@@ -93,13 +99,17 @@ def build_region(
     )
 
 
-def build_cube(region: Region, periods: tuple[str, ...] = ("2024", "2025")) -> CubeView:
+def build_cube(
+    region: Region,
+    periods: tuple[str, ...] = ("2024", "2025"),
+    arrays_of: Callable[[int], dict[str, np.ndarray]] = year_arrays,
+) -> CubeView:
     """Write the products of periods, and the months of their years, and commit them."""
     archive = create_or_open(region)
     fork = archive.fork()
     tasks = {}
     for period in map(Period.parse, periods):
-        arrays = year_arrays(period.year)
+        arrays = arrays_of(period.year)
         wanted = [p.id for p in products_of(period.cadence, True)]
         for tile in region.grid.tiles():
             part = {k: arrays[k][tile.slices] for k in wanted}

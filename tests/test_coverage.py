@@ -18,7 +18,7 @@ from eco_index.grid import Grid, Tile
 from eco_index.products import LUCC
 from eco_index.shares import WHOLE, Sums
 from eco_index.zonal import SumSpec, ZoneSums, stored
-from eco_index.zone_raster import ZonePixels, zone_ids, zone_pixels
+from eco_index.zone_raster import ZonePixels, together, zone_ids, zone_pixels
 from eco_index.zones import ZoneLayer, load_layer
 
 OUTER = pixel_polygon([(3.3, 2.1), (40.7, 5.2), (37.1, 44.4), (5.9, 40.3)])
@@ -160,6 +160,14 @@ class TestShares:
         pixels = sums_of(layer, grid, arrays_of(1, grid.shape), cut(grid, 16)).pixels
         assert pixels[0] == 1600
         assert pixels[1] == pytest.approx(2.4 * 1.2, rel=1e-9)
+
+    def test_together_counts_overlap_once(self, tmp_path):
+        shapes = [pixel_box(2, 2, 4.5, 4), pixel_box(4.5, 2, 6, 4), pixel_box(3, 2.5, 5, 9)]
+        layer, grid = load(tmp_path, shapes)
+        drawn = [zone_pixels(layer, grid, whole(grid), s) for s in range(layer.n_sheets)]
+        union = together(drawn)
+        assert union.ids.sum() + union.shares.share.sum() / WHOLE == 4 * 2 + 2 * 5
+        assert np.unique(union.shares.at).size == len(union.shares)
 
     def test_pixels_touched(self, tmp_path):
         layer, grid = load(tmp_path, [pixel_box(2.5, 2.5, 4.5, 3.5)])

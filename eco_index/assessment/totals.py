@@ -9,13 +9,12 @@ import numpy as np
 
 from eco_index.assessment.gather import Gathered
 from eco_index.change import ChangeSums
-from eco_index.summary import ALL, Zone
+from eco_index.summary import TOTAL, TOTAL_NAME, Zone
 from eco_index.yamlio import Text
 from eco_index.zonal import ZoneSums
 from eco_index.zones import ZoneLayer
 
-ALL_NAME = Text(zh="合计", en="all together")
-#: Ids of the lines of groups begin with this.
+#: Ids of the lines of groups begin with this (`summary.is_total`).
 GROUP = "_group_"
 
 
@@ -59,8 +58,8 @@ def totals(layer: ZoneLayer, zones: Sequence[Zone], sums: Gathered) -> Iterator[
         yield _together(lines, sums, index)
     if len(layer) > 1:
         line = Zone(
-            id=ALL,
-            name=ALL_NAME,
+            id=TOTAL,
+            name=TOTAL_NAME,
             area_km2=sum(z.area_km2 for z in zones),
             pixels_km2=sum(z.pixels_km2 for z in zones),
         )
