@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eco_index import __version__
+from eco_index.assessment.unit_data import data_receipts
 from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
 from eco_index.config import Region
@@ -24,7 +25,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 1
+ASSESSMENT_VERSION = 2
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:
@@ -62,9 +63,11 @@ def assessment_digest(
     previous = period.previous()
     years = [period.year, previous.year]
     files: list[Path | None] = []
+    unit_data: list[Any] = []
     if programme.indices and region.config.units is not None:
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
+        unit_data = [data_receipts(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
     files.append(layer_path(region, programme.layer, previous.year))
@@ -91,6 +94,7 @@ def assessment_digest(
             },
             "failures": _failures(region, period, view),
             "files": [_file(path) for path in files],
+            "unit_data": unit_data,
         }
     )  # fmt: skip
 
