@@ -2,14 +2,15 @@
 
 Prints one JSON object. Polygons x 5 statistics (count, sum, mean, variance, standard deviation) x 6
 layers of float32 on disk with gaps (NaN). Ours goes the way of an assessment: `zones.load_layer`,
-`zone_raster.zone_ids` and `zonal.ZoneSums`, tile by tile; the layers are turned into the cube's
+`zone_raster.zone_pixels` and `zonal.ZoneSums`, tile by tile; the layers are turned into the cube's
 stored integers on the way, which is part of its time. exactextract weighs border pixels by the
 share that a zone covers; xarray-spatial gets zones drawn by rasterio. Each side runs in a process
 of its own, after one small run; the sides take turns, figures are medians.
 
 `zones_peak_mib` is what our process holds above what it held after the small run;
 `zones_max_rel_diff` the greatest difference of a sum from exactextract's in zones above 1,000
-pixels, where whole pixels stand against shares of pixels.
+pixels, where whole pixels stand against shares of pixels. The figures `zones_coverage_...` are
+those of a layer with `coverage: exact`, sums of all zones however small.
 """
 
 from __future__ import annotations
@@ -146,7 +147,11 @@ def make(folder: Path, size: int, n: int) -> str:
         "season": {"first": 7, "last": 7},
         "min_season_months": 1,
         "imagery": ["imagery"],
-        "layers": {"zones": layer, "counties": layer},
+        "layers": {
+            "centre": layer,
+            "exact": layer | {"coverage": "exact"},
+            "counties": layer,
+        },
         "programmes": ["whole_region"],
     }
     for name, document in (
@@ -157,7 +162,7 @@ def make(folder: Path, size: int, n: int) -> str:
     return str(folder)
 
 
-def ours(folder: str, warm: str) -> dict[str, Any]:
+def ours(folder: str, warm: str, coverage: str) -> dict[str, Any]:
     """Zones read, drawn and summed tile by tile."""
     import rasterio
     from rasterio.windows import Window
@@ -166,16 +171,16 @@ def ours(folder: str, warm: str) -> dict[str, Any]:
     from eco_index.products import PRODUCTS
     from eco_index.sources.raster import raster_env
     from eco_index.zonal import SumSpec, ZoneSums
-    from eco_index.zone_raster import zone_ids
+    from eco_index.zone_raster import zone_pixels
     from eco_index.zones import load_layer
 
     def run(at: str) -> dict[str, Any]:
         region = load_region(Path(at) / "region.yaml")
-        layer = load_layer(region, "zones")
+        layer = load_layer(region, coverage)
         sums = ZoneSums(SumSpec(LAYERS), len(layer))
         files = {name: rasterio.open(Path(at) / f"{name}.tif") for name in LAYERS}
         for tile in region.grid.tiles():
-            ids = zone_ids(layer, region.grid, tile)
+            drawn = zone_pixels(layer, region.grid, tile)
             height, width = tile.shape
             window = Window(tile.x0, tile.y0, width, height)
             arrays = {}
@@ -184,7 +189,7 @@ def ours(folder: str, warm: str) -> dict[str, Any]:
                 arrays[name] = np.empty(tile.shape, product.dtype)
                 fill = 0 if product.fill is None else product.fill
                 to_stored(file.read(1, window=window), 1 / product.scale, fill, arrays[name])
-            sums.add(ids, arrays)
+            sums.add(drawn.ids, arrays, drawn.shares)
         for file in files.values():
             file.close()
         out = {}
@@ -266,13 +271,15 @@ def _figures(found: dict[str, Any], start: float, base: float) -> dict[str, Any]
     }
 
 
-def differences(ours_: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
-    """Return the greatest relative difference of sums and of means, zones above 1,000 pixels."""
+def differences(
+    ours_: dict[str, Any], theirs: dict[str, Any], above: int = 1000
+) -> dict[str, float]:
+    """Return the greatest relative difference of sums and of means, zones above some pixels."""
     order = [theirs["ids"].index(i) for i in ours_["ids"]]
     worst = {"sum": 0.0, "mean": 0.0}
     for name in LAYERS:
         a, b = ours_[name], theirs[name][:, order]
-        large = a[0] > 1000
+        large = a[0] > above
         for key in worst:
             row = STATISTICS.index(key)
             apart = np.abs(a[row] - b[row])[large] / np.abs(b[row])[large]
@@ -280,28 +287,40 @@ def differences(ours_: dict[str, Any], theirs: dict[str, Any]) -> dict[str, floa
     return worst
 
 
+def ratio(theirs: list[dict[str, Any]], ours_: list[dict[str, Any]]) -> float:
+    """Return how many times longer they take, median over runs that followed each other."""
+    pairs = zip(theirs, ours_, strict=True)
+    return round(median([{"r": a["seconds"] / b["seconds"]} for a, b in pairs], "r"), 2)
+
+
 def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any]:
     """Return all figures."""
     sides_of = {"exactextract": exact, "xrspatial": xrspatial}
     with tempfile.TemporaryDirectory() as folder:
         args = (make(Path(folder) / "big", size, zones), make(Path(folder) / "warm", 64, 4))
-        sides: dict[str, Side] = {"eco": (ours, args)}
+        sides: dict[str, Side] = {
+            "eco": (ours, (*args, "centre")),
+            "eco_coverage": (ours, (*args, "exact")),
+        }
         sides |= {name: (sides_of[name], args) for name in peers}
         found: dict[str, Any] = alternating(sides, runs)
     out: dict[str, Any] = {}
     for name in peers:
-        pairs = zip(found[name], found["eco"], strict=True)
-        out[f"zones_ratio_{name}"] = round(
-            median([{"r": a["seconds"] / b["seconds"]} for a, b in pairs], "r"), 2
-        )
+        out[f"zones_ratio_{name}"] = ratio(found[name], found["eco"])
     out["zones_peak_mib"] = round(max(r["peak_mib"] for r in found["eco"]), 1)
     for name in peers:
         worst = differences(found["eco"][0]["table"], found[name][0]["table"])
         key = "zones_max_rel_diff" if name == "exactextract" else f"zones_max_rel_diff_{name}"
         out |= {key: worst["sum"], f"{key}_mean": worst["mean"]}
+    if "exactextract" in peers:
+        exactly, theirs = found["eco_coverage"], found["exactextract"]
+        worst = differences(exactly[0]["table"], theirs[0]["table"], above=0)
+        out["zones_coverage_max_rel_diff"] = worst["sum"]
+        out["zones_coverage_ratio_exactextract"] = ratio(theirs, exactly)
+        out["zones_coverage_peak_mib"] = round(max(r["peak_mib"] for r in exactly), 1)
     for name, results in found.items():
         out[f"zones_seconds_{name}"] = round(median(results, "seconds"), 3)
-        if name != "eco":
+        if not name.startswith("eco"):
             out[f"zones_peak_mib_{name}"] = round(max(r["peak_mib"] for r in results), 1)
     return out | {
         "size": size,

@@ -37,6 +37,12 @@ def raster_path(catalog: Catalog, dataset_id: str, year: int, wanted_by: str) ->
 
 def vector_path(catalog: Catalog, dataset_id: str, year: int, wanted_by: str) -> Path:
     """Return the existing file of a vector layer; errors as in `raster_path`."""
+    if getattr(catalog.get(dataset_id, wanted_by).access, "datum", None) == "gcj02":
+        raise UsageError(
+            f"dataset '{dataset_id}' has the datum gcj02, which is converted for zone layers only",
+            where=f"{catalog.path} (wanted by {wanted_by})",
+            fix="convert the file to WGS 84 or CGCS2000 and take the datum out",
+        )
     return _path(catalog, dataset_id, year, wanted_by, VectorFile)
 
 

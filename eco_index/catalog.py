@@ -92,6 +92,10 @@ class VectorFile(Strict):
     type: Literal["vector"] = "vector"
     path: str
     layer: str | None = None
+    datum: Literal["wgs84", "cgcs2000", "gcj02"] | None = Field(
+        None,
+        description="what coordinates refer to; gcj02 is converted; default: what the CRS says",
+    )
 
 
 class TableFile(Strict):

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from eco_index.products import PRODUCTS
+from eco_index.shares import PixelShares, Sums
 from eco_index.zonal import NO_FILL, codes_of
 
 #: Version of the change sums; part of every assessment's digest.
@@ -41,100 +42,164 @@ class ChangeSpec:
 
 
 class ChangeSums:
-    """Partial sums of change of a set of zones.
+    """Partial sums of change of a set of zones: int64, or float64 for zones with shares of pixels.
 
     Attributes
     ----------
     spec : ChangeSpec
     pixels : numpy.ndarray
-        int64 (zone,).
+        (zone,).
     transitions : dict
-        Product to int64 (zone, before, after); position 0 is "no value", the others follow the
+        Product to (zone, before, after); position 0 is "no value", the others follow the
         product's class codes in ascending order.
     both, fell, rose, difference : numpy.ndarray
-        int64 (pair of `spec.values`, zone): pixels with a value in both periods, pixels that fell
-        and rose by the threshold, and the sum of differences (after - before, stored units).
+        (pair of `spec.values`, zone): pixels with a value in both periods, pixels that fell and
+        rose by the threshold, and the sum of differences (after - before, stored units).
     """
 
     def __init__(self, spec: ChangeSpec, n_zones: int) -> None:
         self.spec = spec
-        self.pixels = np.zeros(n_zones, np.int64)
-        self.transitions = {
-            name: np.zeros((n_zones, *[len(codes_of(PRODUCTS[name])) + 1] * 2), np.int64)
-            for name in spec.classes
-        }
         shape = (len(spec.values), n_zones)
-        self.both = np.zeros(shape, np.int64)
-        self.fell = np.zeros(shape, np.int64)
-        self.rose = np.zeros(shape, np.int64)
-        self.difference = np.zeros(shape, np.int64)
+        self._sums = {"pixels": Sums((n_zones,))}
+        self._sums |= {name: Sums(shape) for name in ("both", "fell", "rose", "difference")}
+        self._transitions = {
+            name: Sums((n_zones, *[len(codes_of(PRODUCTS[name])) + 1] * 2)) for name in spec.classes
+        }
+
+    @property
+    def pixels(self) -> np.ndarray:
+        return self._sums["pixels"].values()
+
+    @property
+    def both(self) -> np.ndarray:
+        return self._sums["both"].values()
+
+    @property
+    def fell(self) -> np.ndarray:
+        return self._sums["fell"].values()
+
+    @property
+    def rose(self) -> np.ndarray:
+        return self._sums["rose"].values()
+
+    @property
+    def difference(self) -> np.ndarray:
+        return self._sums["difference"].values()
+
+    @property
+    def transitions(self) -> dict[str, np.ndarray]:
+        return {name: sums.values() for name, sums in self._transitions.items()}
 
     @property
     def n_zones(self) -> int:
-        return int(self.pixels.size)
+        return int(self._sums["pixels"].whole.size)
 
     def add(
-        self, ids: np.ndarray, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+        self,
+        ids: np.ndarray,
+        before: Mapping[str, np.ndarray],
+        after: Mapping[str, np.ndarray],
+        shares: PixelShares | None = None,
     ) -> None:
         """Add a tile.
 
         Parameters
         ----------
         ids : numpy.ndarray
-            int32 (h, w) of `zones.zone_ids`.
+            int32 (h, w) of `zone_raster.zone_ids` or `zone_pixels`.
         before, after : mapping
             Stored integers (h, w) of every product of the spec, in the two periods.
+        shares : PixelShares, optional
+            Pixels of which zones get a share, of `zone_raster.zone_pixels`.
         """
         for name in self.spec.products:
             for arrays in (before, after):
                 if arrays[name].shape != ids.shape:
                     raise ValueError(f"{name} has shape {arrays[name].shape}, zones {ids.shape}")
+        if shares is not None and len(shares):
+            self._add_shares(before, after, shares)
         if not ids.any():
             return
-        self.pixels += np.bincount(ids.ravel(), minlength=self.n_zones + 1)[1:]
-        for name, table in self.transitions.items():
-            slot = np.zeros(256, np.int64)
-            for k, code in enumerate(codes_of(PRODUCTS[name])):
-                slot[code] = k + 1
-            _transitions(ids, before[name], after[name], slot, table)
+        whole = {name: sums.whole for name, sums in self._sums.items()}
+        whole["pixels"] += np.bincount(ids.ravel(), minlength=self.n_zones + 1)[1:]
+        for name, table in self._transitions.items():
+            _transitions(ids, before[name], after[name], _slots(name), table.whole)
         for k, (name, threshold) in enumerate(self.spec.values):
-            fill = PRODUCTS[name].fill
             _differences(
                 ids,
                 before[name],
                 after[name],
-                NO_FILL if fill is None else np.int64(fill),
+                _fill(name),
                 np.int64(threshold),
-                self.both[k],
-                self.fell[k],
-                self.rose[k],
-                self.difference[k],
+                whole["both"][k],
+                whole["fell"][k],
+                whole["rose"][k],
+                whole["difference"][k],
             )
+
+    def _add_shares(
+        self,
+        before: Mapping[str, np.ndarray],
+        after: Mapping[str, np.ndarray],
+        shares: PixelShares,
+    ) -> None:
+        zone, share = shares.zone, shares.share
+        ones = np.ones(len(shares), np.int64)
+        self._sums["pixels"].add_shares((zone,), share, ones)
+        for name, table in self._transitions.items():
+            slot = _slots(name)
+            was, now = (slot[a[name].reshape(-1)[shares.at]] for a in (before, after))
+            table.add_shares((zone, was, now), share, ones)
+        for k, (name, threshold) in enumerate(self.spec.values):
+            was, now = (a[name].reshape(-1)[shares.at].astype(np.int64) for a in (before, after))
+            known = (was != _fill(name)) & (now != _fill(name))
+            rise = now - was
+            for key, mask, value in (
+                ("both", known, ones),
+                ("difference", known, rise),
+                ("fell", known & (-rise >= threshold), ones),
+                ("rose", known & (rise >= threshold), ones),
+            ):
+                at = zone[mask]
+                self._sums[key].add_shares((np.full(at.shape, k), at), share[mask], value[mask])
 
     def merge(self, other: ChangeSums) -> ChangeSums:
         """Add the sums of other tiles to these; order does not matter."""
         if other.spec != self.spec or other.n_zones != self.n_zones:
             raise ValueError("sums of different specifications or zones cannot be merged")
-        for name in ("pixels", "both", "fell", "rose", "difference"):
-            getattr(self, name).__iadd__(getattr(other, name))
-        for name, table in self.transitions.items():
-            table += other.transitions[name]
+        for name, sums in self._sums.items():
+            sums.merge(other._sums[name])
+        for name, sums in self._transitions.items():
+            sums.merge(other._transitions[name])
         return self
+
+    def grouped(self, group: Sequence[int] | np.ndarray, n_groups: int) -> ChangeSums:
+        """Return the sums of groups of zones; the zones of a group must not overlap.
+
+        Parameters
+        ----------
+        group : sequence of int
+            For each zone the number of its group, from 0; -1 for none.
+        n_groups : int
+            Number of groups.
+        """
+        into = np.asarray(group, np.int64)
+        out = ChangeSums(self.spec, n_groups)
+        for name, sums in self._sums.items():
+            out._sums[name] = sums.gathered(0 if name == "pixels" else 1, into, n_groups)
+        for name, sums in self._transitions.items():
+            out._transitions[name] = sums.gathered(0, into, n_groups)
+        return out
 
     def all_zones(self) -> ChangeSums:
         """Return the sums of all zones taken together, as one zone (zones must not overlap)."""
-        one = ChangeSums(self.spec, 1)
-        one.pixels[0] = self.pixels.sum()
-        for name in ("both", "fell", "rose", "difference"):
-            getattr(one, name)[:, 0] = getattr(self, name).sum(axis=1)
-        for name, table in self.transitions.items():
-            one.transitions[name][0] = table.sum(axis=0)
-        return one
+        return self.grouped([0] * self.n_zones, 1)
 
     def n_both(self, product: str, threshold: int | None = None) -> np.ndarray:
         """Return the number of pixels with a value in both periods, per zone."""
-        if product in self.transitions:
-            return np.asarray(self.transitions[product][:, 1:, 1:].sum(axis=(1, 2)))
+        if product in self._transitions:
+            known = codes_of(PRODUCTS[product])
+            return self.n_transition(product, known, known)
         return self.both[self._at(product, threshold)]
 
     def n_transition(self, product: str, before: Sequence[int], after: Sequence[int]) -> np.ndarray:
@@ -142,8 +207,7 @@ class ChangeSums:
         codes = codes_of(PRODUCTS[product])
         rows = [codes.index(c) + 1 for c in before]
         columns = [codes.index(c) + 1 for c in after]
-        table = self.transitions[product][:, rows][:, :, columns]
-        return np.asarray(table.sum(axis=(1, 2)))
+        return self._transitions[product].over(2, columns).over(1, rows).values()
 
     def n_fell(self, product: str, threshold: int) -> np.ndarray:
         """Return the number of pixels that fell by at least `threshold` (stored units)."""
@@ -158,6 +222,19 @@ class ChangeSums:
             if name == product and threshold in (None, limit):
                 return k
         raise KeyError(product)
+
+
+def _slots(product: str) -> np.ndarray:
+    """Return the position of each stored class code in a table of transitions."""
+    slot = np.zeros(256, np.int64)
+    for k, code in enumerate(codes_of(PRODUCTS[product])):
+        slot[code] = k + 1
+    return slot
+
+
+def _fill(product: str) -> np.int64:
+    fill = PRODUCTS[product].fill
+    return NO_FILL if fill is None else np.int64(fill)
 
 
 @njit(cache=True, nogil=True)

@@ -173,15 +173,53 @@ class NameColumns(Strict):
     en: str
 
 
+class Edition(Strict):
+    """Boundaries that replaced earlier ones."""
+
+    valid_from: int = Field(ge=1900, le=2200, description="first year assessed with them")
+    dataset: str
+
+
 class LayerConfig(Strict):
     """A zone layer: dataset and the columns that matter."""
 
     dataset: str
+    editions: tuple[Edition, ...] = Field(
+        (), description="later boundaries; `dataset` holds for the years before the first"
+    )
     title: Text
     id: str = Field(description="column with the zone's id")
     name: NameColumns
     attributes: tuple[str, ...] = ()
+    group: str | None = Field(
+        None, description="column with what zones belong to (league, reserve); gets subtotals"
+    )
+    group_name: NameColumns | None = Field(
+        None, description="columns with the group's name; default: the column `group` itself"
+    )
     partition: bool = Field(True, description="zones must not overlap")
+    datum: Literal["wgs84", "cgcs2000", "gcj02"] | None = Field(
+        None, description="overrules the dataset's datum; gcj02 is converted to WGS 84"
+    )
+    coverage: Literal["centre", "exact", "auto"] = Field(
+        "centre",
+        description="centre: pixels whose centre a zone holds; exact: the share of each pixel that "
+        "it covers; auto: exact for zones below 1000 pixels",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LayerConfig:
+        years = [edition.valid_from for edition in self.editions]
+        if years != sorted(set(years)):
+            raise ValueError("editions stand in order of 'valid_from', each year once")
+        if self.group_name is not None and self.group is None:
+            raise ValueError("'group_name' needs 'group'")
+        return self
+
+    def dataset_of(self, year: int | None) -> str:
+        """Return the dataset whose boundaries are valid in a year; the newest for None."""
+        valid = [e.dataset for e in self.editions if year is None or e.valid_from <= year]
+        return valid[-1] if valid else self.dataset
 
 
 class GroundTruthConfig(Strict):
@@ -252,6 +290,11 @@ class RegionConfig(Strict):
             raise ValueError("the season must lie within the composited months")
         if self.units is not None and self.units not in self.layers:
             raise ValueError(f"units '{self.units}' is not among layers {sorted(self.layers)}")
+        if self.units is not None and not self.layers[self.units].partition:
+            raise ValueError(
+                f"units '{self.units}' has 'partition: false': official indices and their regional "
+                "mean need units that do not overlap"
+            )
         if self.fvc is not None and self.fvc.choice == "percentile":
             if self.fvc.by_class and self.landcover is None:
                 raise ValueError("fvc.by_class needs 'landcover'; without it write by_class: false")
@@ -259,6 +302,8 @@ class RegionConfig(Strict):
                 raise ValueError(
                     f"fvc.zones '{self.fvc.zones}' is not among layers {sorted(self.layers)}"
                 )
+            if self.fvc.zones is not None and self.layers[self.fvc.zones].datum == "gcj02":
+                raise ValueError("fvc.zones: a layer in GCJ-02 must be converted beforehand")
             odd = [y for y in self.fvc.base if not self.years.first <= y <= self.years.last]
             if odd:
                 raise ValueError(f"fvc.base names {odd}, years of the cube are {self.years}")
@@ -428,7 +473,9 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
         value = getattr(config.fvc, key)
         if value is not None:
             wanted.append((value, f"key 'fvc.{key}'"))
-    wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
+    for k, layer in config.layers.items():
+        wanted.append((layer.dataset, f"key 'layers.{k}'"))
+        wanted += [(e.dataset, f"key 'layers.{k}.editions'") for e in layer.editions]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
     if config.weather is not None:

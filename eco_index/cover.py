@@ -114,7 +114,7 @@ def files(region: Region, period: Period) -> Files:
             out[f"fvc_{role}"] = (dataset_id, path, None)
     if own.zones is not None:
         # Zones of the base year for all years: a pixel keeps its pair.
-        dataset_id = region.config.layers[own.zones].dataset
+        dataset_id = region.config.layers[own.zones].dataset_of(min(own.base))
         path = auxiliary.vector_path(region.catalog, dataset_id, min(own.base), wanted_by)
         layer = getattr(region.catalog.get(dataset_id, wanted_by).access, "layer", None)
         out["fvc_zones"] = (dataset_id, path, layer)

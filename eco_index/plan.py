@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,8 +189,22 @@ def plan(
         tuple(assessments),
         tally.cost(),
         tuple(_failures(months.values())),
-        tuple(m.note for m in months.values() if m.note),
+        (*(m.note for m in months.values() if m.note), *_layer_notes(region, chosen, periods)),
     )
+
+
+def _layer_notes(
+    region: Region, programmes: Sequence[str], periods: Sequence[Period]
+) -> Iterator[str]:
+    """Yield warnings of layers that look shifted (GCJ-02): better known before a run than after."""
+    layers = [region.programmes[p].layer for p in programmes]
+    layers += [region.config.units] if region.config.units is not None else []
+    if not periods or len(set(layers)) < 2:
+        return
+    from eco_index.zone_shift import shifts_of
+
+    for shift in shifts_of(region, layers, max(p.year for p in periods)):
+        yield shift.note().en
 
 
 class _Tally:

@@ -1,6 +1,7 @@
 """Partial sums per zone: exact integers over stored values, merged across tiles by addition.
 
-Sums of stored integers are exact, so they do not depend on how the grid is cut into tiles.
+Sums of stored integers are exact, so they do not depend on how the grid is cut into tiles. Shares
+of pixels are integers too (`eco_index.shares`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from eco_index.products import PRODUCTS, Product
+from eco_index.shares import PixelShares, Sums
 
 #: Version of the sums; part of every assessment's digest.
 ZONAL_VERSION = 1
@@ -66,20 +68,20 @@ def stored(product: str, physical: float) -> int:
 
 
 class ZoneSums:
-    """Partial sums of a set of zones.
+    """Partial sums of a set of zones: int64, or float64 pixels for zones with shares of pixels.
 
     Attributes
     ----------
     spec : SumSpec
     pixels : numpy.ndarray
-        int64 (zone,): pixels of each zone.
+        (zone,): pixels of each zone.
     valid, total, squares : numpy.ndarray
-        int64 (product of `spec.values`, zone, group): count, sum and sum of squares of stored
-        values; group 0 holds pixels without a class, the others follow `spec.group_codes`.
+        (product of `spec.values`, zone, group): count, sum and sum of squares of stored values;
+        group 0 holds pixels without a class, the others follow `spec.group_codes`.
     counts : numpy.ndarray
-        int64 (product of `spec.classes`, zone, 256): pixels per stored class code.
+        (product of `spec.classes`, zone, 256): pixels per stored class code.
     bins : numpy.ndarray
-        int64 (product of `spec.values`, zone, bin): pixels per bin; zero width where no breaks.
+        (product of `spec.values`, zone, bin): pixels per bin; zero width where no breaks.
     """
 
     _ARRAYS = ("pixels", "valid", "total", "squares", "counts", "bins")
@@ -87,37 +89,73 @@ class ZoneSums:
     def __init__(self, spec: SumSpec, n_zones: int) -> None:
         self.spec = spec
         shape = (len(spec.values), n_zones, len(spec.group_codes) + 1)
-        self.pixels = np.zeros(n_zones, np.int64)
-        self.valid = np.zeros(shape, np.int64)
-        self.total = np.zeros(shape, np.int64)
-        self.squares = np.zeros(shape, np.int64)
-        self.counts = np.zeros((len(spec.classes), n_zones, 256), np.int64)
         widest = max((len(limits) for _, limits in spec.breaks), default=0)
-        self.bins = np.zeros((len(spec.values), n_zones, widest + 1), np.int64)
+        self._sums = {
+            "pixels": Sums((n_zones,)),
+            "valid": Sums(shape),
+            "total": Sums(shape),
+            "squares": Sums(shape),
+            "counts": Sums((len(spec.classes), n_zones, 256)),
+            "bins": Sums((len(spec.values), n_zones, widest + 1)),
+        }
+
+    @property
+    def pixels(self) -> np.ndarray:
+        return self._sums["pixels"].values()
+
+    @property
+    def valid(self) -> np.ndarray:
+        return self._sums["valid"].values()
+
+    @property
+    def total(self) -> np.ndarray:
+        return self._sums["total"].values()
+
+    @property
+    def squares(self) -> np.ndarray:
+        return self._sums["squares"].values()
+
+    @property
+    def counts(self) -> np.ndarray:
+        return self._sums["counts"].values()
+
+    @property
+    def bins(self) -> np.ndarray:
+        return self._sums["bins"].values()
 
     @property
     def n_zones(self) -> int:
-        return int(self.pixels.size)
+        return int(self._sums["pixels"].whole.size)
 
-    def add(self, ids: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+    def add(
+        self,
+        ids: np.ndarray,
+        arrays: Mapping[str, np.ndarray],
+        shares: PixelShares | None = None,
+    ) -> None:
         """Add a tile.
 
         Parameters
         ----------
         ids : numpy.ndarray
-            int32 (h, w) of `zones.zone_ids`.
+            int32 (h, w) of `zone_raster.zone_ids` or `zone_pixels`.
         arrays : mapping
             Stored integers (h, w) of every product of the spec.
+        shares : PixelShares, optional
+            Pixels of which zones get a share, of `zone_raster.zone_pixels`.
         """
         spec = self.spec
         for name in spec.products:
             if arrays[name].shape != ids.shape:
                 raise ValueError(f"{name} has shape {arrays[name].shape}, zones {ids.shape}")
+        if shares is not None and len(shares):
+            self._add_shares(arrays, shares)
         if not ids.any():
             return
+        whole = {name: sums.whole for name, sums in self._sums.items()}
         fills = np.array([_fill(name) for name in spec.values], dtype=np.int64)
         limits = dict(spec.breaks)
-        breaks = np.full((len(spec.values), self.bins.shape[2] - 1), np.iinfo(np.int64).max)
+        breaks = np.full((len(spec.values), whole["bins"].shape[2] - 1), np.iinfo(np.int64).max)
         n_breaks = np.zeros(len(spec.values), np.int64)
         for k, name in enumerate(spec.values):
             n_breaks[k] = len(limits.get(name, ()))
@@ -150,29 +188,68 @@ class ZoneSums:
                 slot,
                 breaks,
                 n_breaks,
-                self.pixels,
-                self.valid,
-                self.total,
-                self.squares,
-                self.counts,
-                self.bins,
+                whole["pixels"],
+                whole["valid"],
+                whole["total"],
+                whole["squares"],
+                whole["counts"],
+                whole["bins"],
             )
+
+    def _add_shares(self, arrays: Mapping[str, np.ndarray], shares: PixelShares) -> None:
+        spec, zone, share = self.spec, shares.zone, shares.share
+        ones = np.ones(len(shares), np.int64)
+        self._sums["pixels"].add_shares((zone,), share, ones)
+        for k, name in enumerate(spec.classes):
+            code = arrays[name].reshape(-1)[shares.at].astype(np.int64)
+            self._sums["counts"].add_shares((np.full(code.shape, k), zone, code), share, ones)
+        part = np.zeros(len(shares), np.int64)
+        if spec.group is not None:
+            slot = np.zeros(256, np.int64)
+            slot[list(spec.group_codes)] = np.arange(1, len(spec.group_codes) + 1)
+            part = slot[arrays[spec.group].reshape(-1)[shares.at]]
+        limits = dict(spec.breaks)
+        for k, name in enumerate(spec.values):
+            value = arrays[name].reshape(-1)[shares.at].astype(np.int64)
+            known = value != _fill(name)
+            value, own = value[known], share[known]
+            index = (np.full(value.shape, k), zone[known], part[known])
+            self._sums["valid"].add_shares(index, own, ones[known])
+            self._sums["total"].add_shares(index, own, value)
+            self._sums["squares"].add_shares(index, own, value * value)
+            if name in limits:
+                number = np.searchsorted(np.asarray(limits[name]), value, side="right")
+                self._sums["bins"].add_shares((*index[:2], number), own, ones[known])
 
     def merge(self, other: ZoneSums) -> ZoneSums:
         """Add the sums of other tiles to these; order does not matter."""
         if other.spec != self.spec or other.n_zones != self.n_zones:
             raise ValueError("sums of different specifications or zones cannot be merged")
-        for name in self._ARRAYS:
-            getattr(self, name).__iadd__(getattr(other, name))
+        for name, sums in self._sums.items():
+            sums.merge(other._sums[name])
         return self
+
+    def grouped(self, group: Sequence[int] | np.ndarray, n_groups: int) -> ZoneSums:
+        """Return the sums of groups of zones; the zones of a group must not overlap.
+
+        Parameters
+        ----------
+        group : sequence of int
+            For each zone the number of its group, from 0; -1 for none.
+        n_groups : int
+            Number of groups.
+        """
+        into = np.asarray(group, np.int64)
+        if into.shape != (self.n_zones,) or into.max(initial=-1) >= n_groups:
+            raise ValueError(f"{self.n_zones} group numbers below {n_groups} are needed")
+        out = ZoneSums(self.spec, n_groups)
+        for name, sums in self._sums.items():
+            out._sums[name] = sums.gathered(0 if name == "pixels" else 1, into, n_groups)
+        return out
 
     def all_zones(self) -> ZoneSums:
         """Return the sums of all zones taken together, as one zone (zones must not overlap)."""
-        one = ZoneSums(self.spec, 1)
-        one.pixels[0] = self.pixels.sum()
-        for name in self._ARRAYS[1:]:
-            getattr(one, name)[:, 0] = getattr(self, name).sum(axis=1)
-        return one
+        return self.grouped([0] * self.n_zones, 1)
 
     def n_valid(self, product: str, within: Sequence[int] | None = None) -> np.ndarray:
         """Return the number of pixels with a value, per zone.
@@ -185,22 +262,24 @@ class ZoneSums:
             Only pixels whose group class is one of these.
         """
         if product in self.spec.values:
-            return self._pick(self.valid, product, within)
-        known = codes_of(PRODUCTS[product])
-        return self._class_counts(product)[:, list(known)].sum(axis=1)
+            return self._pick("valid", product, within).values()
+        return self.n_class(product, codes_of(PRODUCTS[product]))
 
     def n_class(self, product: str, codes: Sequence[int]) -> np.ndarray:
         """Return the number of pixels of the given classes, per zone."""
-        return self._class_counts(product)[:, list(codes)].sum(axis=1)
+        counts = self._sums["counts"].row(self.spec.classes.index(product))
+        return counts.over(1, codes).values()
 
     def n_bin(self, product: str, number: int) -> np.ndarray:
         """Return the number of pixels in a bin, per zone."""
-        return self.bins[self.spec.values.index(product), :, number]
+        return np.asarray(
+            self._sums["bins"].row(self.spec.values.index(product)).values()[:, number]
+        )
 
     def mean(self, product: str, within: Sequence[int] | None = None) -> np.ndarray:
         """Return the mean in physical units, float64 (zone,); NaN where no pixel has a value."""
-        n = self._pick(self.valid, product, within)
-        total = self._pick(self.total, product, within)
+        n = self._pick("valid", product, within).values()
+        total = self._pick("total", product, within).values()
         out = np.full(n.shape, np.nan)
         np.divide(total * PRODUCTS[product].scale, n, out=out, where=n > 0)
         return out
@@ -208,23 +287,18 @@ class ZoneSums:
     def variance(self, product: str) -> np.ndarray:
         """Return the population variance in physical units; NaN where no pixel has a value."""
         out = np.full(self.n_zones, np.nan)
-        n = self._pick(self.valid, product, None)
-        total = self._pick(self.total, product, None)
-        squares = self._pick(self.squares, product, None)
-        for z in np.flatnonzero(n):
+        n, total, squares = (self._pick(t, product, None) for t in ("valid", "total", "squares"))
+        for z in np.flatnonzero(n.values()).tolist():
             # Python integers: n * squares can exceed 64 bits, and cancellation must stay exact.
-            spread = int(n[z]) * int(squares[z]) - int(total[z]) ** 2
-            out[z] = spread / int(n[z]) ** 2 * PRODUCTS[product].scale ** 2
+            count = n.exact(z)
+            spread = count * squares.exact(z) - total.exact(z) ** 2
+            out[z] = spread / count**2 * PRODUCTS[product].scale ** 2
         return out
 
-    def _pick(self, table: np.ndarray, product: str, within: Sequence[int] | None) -> np.ndarray:
-        one = table[self.spec.values.index(product)]
-        if within is None:
-            return np.asarray(one.sum(axis=1))
-        return np.asarray(one[:, [self.spec.group_codes.index(c) + 1 for c in within]].sum(axis=1))
-
-    def _class_counts(self, product: str) -> np.ndarray:
-        return np.asarray(self.counts[self.spec.classes.index(product)])
+    def _pick(self, table: str, product: str, within: Sequence[int] | None) -> Sums:
+        one = self._sums[table].row(self.spec.values.index(product))
+        slots = None if within is None else [self.spec.group_codes.index(c) + 1 for c in within]
+        return one.over(1, slots)
 
 
 def _fill(product: str) -> np.int64:

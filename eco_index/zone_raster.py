@@ -1,16 +1,100 @@
-"""Zones on the grid: the zone-id raster of a tile, by the pixel-centre rule."""
+"""Zones on the grid: which pixels of a tile belong to them, by pixel centres or exact shares."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import shapely
 from numba import njit
 
+from eco_index.coverage_kernels import cover
 from eco_index.grid import Grid, Tile
+from eco_index.shares import WHOLE, PixelShares
 from eco_index.zones import ZoneLayer
 
 #: Version of the pixel rule; part of every assessment's digest.
 ZONES_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ZonePixels:
+    """Pixels of a tile that belong to zones.
+
+    Attributes
+    ----------
+    ids : numpy.ndarray
+        int32, shape of the tile: 0 for no zone, k for zone number k - 1, with the whole pixel.
+    shares : PixelShares
+        Pixels of which zones get a share; empty under the pixel-centre rule.
+    """
+
+    ids: np.ndarray
+    shares: PixelShares
+
+    def any(self) -> bool:
+        """Tell whether any zone has a pixel here."""
+        return bool(len(self.shares)) or bool(self.ids.any())
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Pixels that any zone has whole or in part, boolean, shape of the tile."""
+        found = self.ids > 0
+        found.reshape(-1)[self.shares.at] = True
+        return found
+
+
+def together(drawn: Sequence[ZonePixels]) -> ZonePixels:
+    """Return the pixels of all zones as those of one: where zones overlap they count once.
+
+    Shares of a pixel that several zones have are added, to at most the whole pixel.
+    """
+    ids = np.logical_or.reduce([d.ids > 0 for d in drawn]).astype(np.int32)
+    at = np.concatenate([d.shares.at for d in drawn])
+    share = np.concatenate([d.shares.share for d in drawn])
+    free = ids.reshape(-1)[at] == 0
+    place, index = np.unique(at[free], return_inverse=True)
+    total = np.zeros(place.size, np.int64)
+    np.add.at(total, index, share[free])
+    return ZonePixels(
+        ids, PixelShares(np.zeros(place.size, np.int64), place, np.minimum(total, WHOLE))
+    )
+
+
+def zone_pixels(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> ZonePixels:
+    """Return the pixels of a tile that belong to the layer's zones, by the layer's own rule.
+
+    Zones that `layer.exact` marks get the share of each pixel that they cover: areas add up to
+    those of the polygons. The others get pixels whose centre they hold, as `zone_ids` does.
+
+    Parameters
+    ----------
+    layer, grid, tile, sheet
+        As in `zone_ids`.
+
+    Returns
+    -------
+    ZonePixels
+
+    Notes
+    -----
+    Shares are exact but for the rounding of coordinates (2^-36 of a pixel) and do not depend on the
+    tile. Shares of zones that meet without gap or overlap add to exactly one.
+    """
+    edges, signs, starts, near = _near(layer, grid, tile, sheet)
+    ids = np.zeros(tile.shape, dtype=np.int32)
+    _burn(edges, starts, np.flatnonzero(near & ~layer.exact), tile.y0, tile.x0, ids)
+    exact = np.flatnonzero(near & layer.exact)
+    room = 1024 if exact.size else 0
+    while True:
+        drawn = ids.copy() if exact.size else ids
+        lists = [np.empty(room, np.int64) for _ in range(3)]
+        n = cover(edges, signs, starts, exact, tile.y0, tile.x0, drawn, *lists) if room else 0
+        if n <= room:
+            return ZonePixels(drawn, PixelShares(*(part[:n].copy() for part in lists)))
+        room = n
 
 
 def zone_ids(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> np.ndarray:
@@ -37,10 +121,20 @@ def zone_ids(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> np.nda
     numpy.ndarray
         int32, shape `tile.shape`; 0 for no zone, k for zone number k - 1 of the layer.
     """
+    edges, _, starts, near = _near(layer, grid, tile, sheet)
+    out = np.zeros(tile.shape, dtype=np.int32)
+    _burn(edges, starts, np.flatnonzero(near), tile.y0, tile.x0, out)
+    return out
+
+
+def _near(
+    layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return edges, their signs and starts, and which zones of the sheet reach the tile."""
     key = (grid.bounds, grid.resolution)
     if key not in layer._edges:
         layer._edges[key] = _edge_table(layer, grid)
-    edges, starts, extent = layer._edges[key]
+    edges, signs, starts, extent = layer._edges[key]
     near = (
         (layer.sheets == sheet)
         & (extent[:, 0] < tile.y1)
@@ -48,16 +142,21 @@ def zone_ids(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> np.nda
         & (extent[:, 2] < tile.x1)
         & (extent[:, 3] > tile.x0)
     )
-    out = np.zeros(tile.shape, dtype=np.int32)
-    _burn(edges, starts, np.flatnonzero(near), tile.y0, tile.x0, out)
-    return out
+    return edges, signs, starts, near
 
 
-def _edge_table(layer: ZoneLayer, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return edges (x_top, y_top, x_bottom, y_bottom in pixels), their starts, zone extents."""
+def _edge_table(
+    layer: ZoneLayer, grid: Grid
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return edges (x_top, y_top, x_bottom, y_bottom in pixels), signs, starts, zone extents.
+
+    The sign is 1 where the zone lies east of the edge, -1 where it lies west.
+    """
     shapes = np.asarray(layer.gdf.geometry.array, dtype=object)
     parts, part_zone = shapely.get_parts(shapes, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
+    outer = np.r_[True, ring_part[1:] != ring_part[:-1]]
+    left_inside = np.where(shapely.is_ccw(rings) == outer, 1, -1)
     points, point_ring = shapely.get_coordinates(rings, return_index=True)
     pixel = np.column_stack(
         [
@@ -72,6 +171,7 @@ def _edge_table(layer: ZoneLayer, grid: Grid) -> tuple[np.ndarray, np.ndarray, n
     # The same direction for both neighbours of a border: they compute bit-equal crossings.
     down = (a[:, 1] < b[:, 1])[:, None]
     edges = np.ascontiguousarray(np.hstack([np.where(down, a, b), np.where(down, b, a)]))
+    signs = left_inside[point_ring[:-1]][real] * np.where(down[:, 0], 1, -1)
     order = np.argsort(zone, kind="stable")
     starts = np.searchsorted(zone[order], np.arange(len(shapes) + 1)).astype(np.int64)
     box = shapely.bounds(shapes)
@@ -83,7 +183,7 @@ def _edge_table(layer: ZoneLayer, grid: Grid) -> tuple[np.ndarray, np.ndarray, n
             (box[:, 2] - grid.bounds[0]) / grid.resolution,
         ]
     )
-    return edges[order], starts, extent
+    return edges[order], signs[order].astype(np.int64), starts, extent
 
 
 @njit(cache=True, nogil=True)

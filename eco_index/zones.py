@@ -10,16 +10,20 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyproj.exceptions import ProjError
 
 from eco_index.catalog import VectorFile
 from eco_index.config import LayerConfig, Region
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
-from eco_index.vectors import read_vector
+from eco_index.vectors import project, read_vector
 from eco_index.yamlio import Text
+from eco_index.zone_labels import as_text, columns_of, read_groups, read_labels
 
-__all__ = ["ZoneLayer", "layer_path", "load_layer"]
+__all__ = ["SMALL_ZONE_PIXELS", "ZoneLayer", "layer_path", "load_layer"]
+
+#: Below this size the pixel-centre rule can miss a zone's area by more than 0.2 % or so;
+#: `coverage: auto` gives such zones shares of pixels (own rule).
+SMALL_ZONE_PIXELS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class ZoneLayer:
     names : tuple of Text
     attributes : tuple of dict
         Per zone: the attribute columns named in the region file, as text ("" where empty).
+    groups : tuple of str
+        Per zone: what it belongs to (column `group` of the region file), "" for nothing; empty
+        where the layer has no groups.
+    group_names : dict
+        Group to its name.
     area_km2 : numpy.ndarray
         Equal-area size of each polygon, shape (n,).
     inside_km2 : numpy.ndarray
@@ -45,6 +54,9 @@ class ZoneLayer:
     sheets : numpy.ndarray
         Zones of one sheet do not overlap; shape (n,), all 0 where zones are a partition.
     partition : bool
+    exact : numpy.ndarray
+        Boolean (n,): zones that get shares of pixels instead of whole ones (`coverage` of the
+        layer).
     """
 
     id: str
@@ -53,11 +65,14 @@ class ZoneLayer:
     ids: tuple[str, ...]
     names: tuple[Text, ...]
     attributes: tuple[dict[str, str], ...]
+    groups: tuple[str, ...]
+    group_names: dict[str, Text]
     area_km2: np.ndarray
     inside_km2: np.ndarray
     outside: tuple[str, ...]
     sheets: np.ndarray
     partition: bool
+    exact: np.ndarray
     _edges: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -74,6 +89,14 @@ class ZoneLayer:
         xmin, ymin, xmax, ymax = self.gdf.total_bounds
         return float(xmin), float(ymin), float(xmax), float(ymax)
 
+    def group_index(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the groups in order of the file, and each zone's number among them, -1 for none.
+
+        For `ZoneSums.grouped` and `ChangeSums.grouped`.
+        """
+        found = tuple(dict.fromkeys(g for g in self.groups if g))
+        return found, np.array([found.index(g) if g else -1 for g in self.groups], np.int64)
+
     def select(self, accepted: Mapping[str, Sequence[str]]) -> ZoneLayer:
         """Return the zones whose attribute columns hold one of the accepted values.
 
@@ -88,10 +111,10 @@ class ZoneLayer:
                 raise InputError(
                     f"zones cannot be filtered by '{column}': the layer has no such column",
                     where=f"layer '{self.id}'",
-                    rule=f"columns: {', '.join(_columns(self.gdf))}",
+                    rule=f"columns: {', '.join(columns_of(self.gdf))}",
                     fix="correct 'filter' in the programme file",
                 )
-            found = [_as_text(v) for v in self.gdf[column]]
+            found = [as_text(v) for v in self.gdf[column]]
             keep &= np.isin(found, list(values))
             if not keep.any():
                 raise InputError(
@@ -101,24 +124,30 @@ class ZoneLayer:
                     fix="correct 'filter' in the programme file, or take the programme out of "
                     "the region file",
                 )
-        at = np.flatnonzero(keep)
+        return self.take(np.flatnonzero(keep).tolist())
+
+    def take(self, at: Sequence[int]) -> ZoneLayer:
+        """Return some zones by their numbers, in this order."""
+        at = list(at)
         return replace(
             self,
             gdf=self.gdf.iloc[at].reset_index(drop=True),
             ids=tuple(self.ids[i] for i in at),
             names=tuple(self.names[i] for i in at),
             attributes=tuple(self.attributes[i] for i in at),
+            groups=tuple(self.groups[i] for i in at) if self.groups else (),
             area_km2=self.area_km2[at],
             inside_km2=self.inside_km2[at],
             sheets=self.sheets[at],
+            exact=self.exact[at],
             _edges={},
         )
 
 
 def layer_path(region: Region, layer_id: str, year: int | None = None) -> Path:
-    """Return the file of a zone layer."""
+    """Return the file of the boundaries that are valid in a year; the newest for None."""
     config = _config(region, layer_id)
-    return region.catalog.path_of(config.dataset, f"layer '{layer_id}'", year)
+    return region.catalog.path_of(config.dataset_of(year), f"layer '{layer_id}'", year)
 
 
 def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLayer:
@@ -131,7 +160,8 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
     layer_id : str
         Key of `layers` in the region file.
     year : int, optional
-        For files that carry ``{year}`` in their name.
+        Boundaries valid in this year: of `editions`, and of files that carry ``{year}`` in their
+        name. None: the newest.
 
     Returns
     -------
@@ -144,20 +174,22 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         blank id or name; duplicate id; overlap where zones are a partition; no zone on the grid.
     """
     config = _config(region, layer_id)
-    dataset = region.catalog.get(config.dataset, f"layer '{layer_id}'")
+    dataset_id = config.dataset_of(year)
+    dataset = region.catalog.get(dataset_id, f"layer '{layer_id}'")
     path = layer_path(region, layer_id, year)
-    where = f"{path} (dataset '{config.dataset}', layer '{layer_id}')"
-    sublayer = dataset.access.layer if isinstance(dataset.access, VectorFile) else None
-    gdf = read_vector(path, sublayer, where)
-    ids, names, attributes = _labels(gdf, config, where)
+    where = f"{path} (dataset '{dataset_id}', layer '{layer_id}')"
+    access = dataset.access if isinstance(dataset.access, VectorFile) else None
+    gdf = read_vector(
+        path,
+        access.layer if access else None,
+        where,
+        config.datum or (access.datum if access else None),
+    )
+    ids, names, attributes = read_labels(gdf, config, where)
+    groups, group_names = read_groups(gdf, config, where)
     labels = [f"'{i}' ({n.zh} / {n.en})" for i, n in zip(ids, names, strict=True)]
     _check_geometries(gdf, labels, where, "in the file's own CRS")
-    try:
-        gdf = gdf.to_crs(region.grid.crs)
-    except ProjError as error:
-        raise InputError(
-            f"the zones cannot be brought to the grid's CRS: {error}", where=where
-        ) from None
+    gdf = project(gdf, region.grid.crs, where)
     gdf = gdf.set_geometry(shapely.force_2d(gdf.geometry.array))
     _check_geometries(gdf, labels, where, "after reprojection to the grid's CRS")
 
@@ -184,11 +216,14 @@ def load_layer(region: Region, layer_id: str, year: int | None = None) -> ZoneLa
         ids=tuple(ids[i] for i in keep),
         names=tuple(names[i] for i in keep),
         attributes=tuple(attributes[i] for i in keep),
+        groups=tuple(groups[i] for i in keep) if groups else (),
+        group_names=group_names,
         area_km2=area[keep],
         inside_km2=inside[keep],
         outside=_outside(ids, names, inside),
         sheets=_sheets(gdf, labels, config.partition, region.grid.pixel_area_m2, where),
         partition=config.partition,
+        exact=_exact(config.coverage, area[keep] * 1e6 / region.grid.pixel_area_m2),
     )
 
 
@@ -203,69 +238,11 @@ def _config(region: Region, layer_id: str) -> LayerConfig:
         ) from None
 
 
-def _columns(gdf: gpd.GeoDataFrame) -> list[str]:
-    return [str(c) for c in gdf.columns if c != gdf.geometry.name]
-
-
-def _as_text(value: Any) -> str:
-    """Return a cell as text; whole numbers without '.0', nothing for empty cells."""
-    if value is None or (isinstance(value, float) and np.isnan(value)) or str(value) == "<NA>":
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
-def _labels(
-    gdf: gpd.GeoDataFrame, config: LayerConfig, where: str
-) -> tuple[list[str], list[Text], list[dict[str, str]]]:
-    wanted = {
-        "id": config.id,
-        "name.zh": config.name.zh,
-        "name.en": config.name.en,
-        **{f"attributes: {a}": a for a in config.attributes},
-    }
-    for key, column in wanted.items():
-        if column not in _columns(gdf):
-            raise InputError(
-                f"the layer has no column '{column}' (named by '{key}' in the region file)",
-                where=where,
-                rule=f"columns of the layer: {', '.join(_columns(gdf)) or 'none'}",
-                fix="name an existing column under 'layers' in the region file",
-            )
-    text = {column: [_as_text(v) for v in gdf[column]] for column in set(wanted.values())}
-    for key in ("id", "name.zh", "name.en"):
-        column = wanted[key]
-        blank = [i for i, value in enumerate(text[column]) if not value]
-        if blank:
-            first = blank[0]
-            known = text[config.id][first] or text[config.name.zh][first]
-            raise InputError(
-                f"{len(blank)} zone(s) have no {key}: column '{column}' is blank in feature "
-                f"{first + 1}{f' ({known})' if known else ''}",
-                where=where,
-                rule="every zone has an id and a name in both languages",
-                fix=f"fill the column, or name another one ({', '.join(_columns(gdf))})",
-            )
-    ids = text[config.id]
-    seen: dict[str, int] = {}
-    for i, zone_id in enumerate(ids):
-        if zone_id in seen:
-            names = [text[config.name.zh][k] for k in (seen[zone_id], i)]
-            raise InputError(
-                f"the id '{zone_id}' is given twice: features {seen[zone_id] + 1} ({names[0]}) "
-                f"and {i + 1} ({names[1]})",
-                where=where,
-                rule="zone ids are unique; parts of one zone form one multi-polygon",
-                fix=f"correct column '{config.id}', or dissolve the parts",
-            )
-        seen[zone_id] = i
-    names_of = [
-        Text(zh=zh, en=en)
-        for zh, en in zip(text[config.name.zh], text[config.name.en], strict=True)
-    ]
-    attributes = [{a: text[a][i] for a in config.attributes} for i in range(len(ids))]
-    return ids, names_of, attributes
+def _exact(coverage: str, pixels: np.ndarray) -> np.ndarray:
+    """Tell which zones get shares of pixels; `pixels` is their size in pixels."""
+    if coverage == "auto":
+        return np.asarray(pixels < SMALL_ZONE_PIXELS)
+    return np.full(pixels.shape, coverage == "exact")
 
 
 def _outside(ids: list[str], names: list[Text], inside: np.ndarray) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ class TestComplaints:
             ),
             ([LineString([(X0, Y1), (X0 + 100, Y1 - 90)])], {}, "is a LineString, not a polygon"),
             ([LEFT, RIGHT], {"code": ["a", "a"]}, r"id 'a' is given twice: features 1 .* and 2"),
+            ([LEFT, RIGHT], {"code": ["a", "_all"]}, "id '_all' begins with '_'"),
             ([LEFT, RIGHT], {"code": ["a", " "]}, "have no id: column 'code' is blank"),
             ([LEFT, RIGHT], {"name_en": ["a", None]}, r"no name.en: column 'name_en'.*\(z1\)"),
             (
@@ -112,6 +113,15 @@ class TestComplaints:
         with pytest.raises(InputError, match=text) as caught:
             load_layer(region, "counties")
         assert "counties.gpkg" in str(caught.value)
+
+    def test_units_must_be_a_partition(self, tmp_path):
+        with pytest.raises(UsageError, match="need units that do not overlap"):
+            make_region(
+                tmp_path,
+                {"counties": [LEFT]},
+                layer_extra={"counties": {"partition": False}},
+                extra={"units": "counties"},
+            )
 
     def test_missing_file(self, tmp_path):
         region = make_region(tmp_path, {"counties": [LEFT]})

@@ -71,6 +71,10 @@ def assessment_digest(
         files += [statistics_path(region, year) for year in years]
         unit_data = [data_receipts(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
+    # Notes tell boundaries that changed since, and layers that lie shifted against the units.
+    files.append(layer_path(region, programme.layer, previous.year))
+    if region.config.units is not None:
+        files.append(layer_path(region, region.config.units, period.year))
     files += _ground_truth(region, programme, period)
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})

@@ -14,13 +14,13 @@ from eco_index.cube import CubeView
 from eco_index.grid import Tile
 from eco_index.period import Month, Period
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import zone_ids
+from eco_index.zone_raster import zone_pixels
 from eco_index.zones import ZoneLayer
 
 
 @dataclass
 class MonthSums:
-    """Clear views of a month over all zones of the programme.
+    """Clear views of a month over all pixels that the programme's zones have whole or in part.
 
     Attributes
     ----------
@@ -90,27 +90,27 @@ def gather(
     wanted_now = tuple(dict.fromkeys((*wanted_now, *overview.products)))
     wanted_before = tuple(dict.fromkeys((*wanted_now, "fvc")))
     for tile in grid.tiles():
-        sheets = [zone_ids(zones, grid, tile, sheet) for sheet in range(zones.n_sheets)]
-        sheets = [ids for ids in sheets if ids.any()]
-        unit_ids = zone_ids(units, grid, tile) if units is not None else None
-        in_units = unit_ids is not None and bool(unit_ids.any())
+        sheets = [zone_pixels(zones, grid, tile, sheet) for sheet in range(zones.n_sheets)]
+        sheets = [drawn for drawn in sheets if drawn.any()]
+        unit = zone_pixels(units, grid, tile) if units is not None else None
+        in_units = unit is not None and unit.any()
         if not sheets and not in_units and overview.frame.part(tile) is None:
             continue
         now = _read(view, period, wanted_now, tile)
         before = _read(view, previous, wanted_before, tile) if previous is not None else None
-        for ids in sheets:
-            out.now.add(ids, now)
+        for drawn in sheets:
+            out.now.add(drawn.ids, now, drawn.shares)
             if before is not None and out.before is not None:
-                out.before.add(ids, before)
+                out.before.add(drawn.ids, before, drawn.shares)
                 if out.change is not None:
-                    out.change.add(ids, before, now)
-        if in_units and unit_ids is not None and out.units_now is not None:
-            out.units_now.add(unit_ids, now)
+                    out.change.add(drawn.ids, before, now, drawn.shares)
+        if in_units and unit is not None and out.units_now is not None:
+            out.units_now.add(unit.ids, now, unit.shares)
             if before is not None and out.units_before is not None:
-                out.units_before.add(unit_ids, before)
+                out.units_before.add(unit.ids, before, unit.shares)
         overview.add(tile, now, before)
         if sheets:
-            inside = np.logical_or.reduce([ids > 0 for ids in sheets])
+            inside = np.logical_or.reduce([drawn.inside for drawn in sheets])
             for month in months:
                 _add_month(out.months[month.id], view, month, tile, inside)
     return out

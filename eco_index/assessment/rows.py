@@ -48,8 +48,8 @@ class Figures:
     ----------
     value : ndarray of float
         NaN: no value.
-    denominator, valid, missing : ndarray of int
-        Pixels in the denominator, with a value, and without.
+    denominator, valid, missing : ndarray
+        Pixels (or shares of them) in the denominator, with a value, and without.
     low, high : ndarray of float or None
         Bounds if all pixels without data had the smallest or largest possible value.
     """
@@ -110,9 +110,9 @@ def build_rows(
                         value=value,
                         unit=record.unit,
                         denominator=record.denominator,
-                        denominator_km2=int(here.denominator[k]) * pixel_km2,
-                        valid_km2=int(here.valid[k]) * pixel_km2,
-                        no_data_km2=int(here.missing[k]) * pixel_km2,
+                        denominator_km2=float(here.denominator[k]) * pixel_km2,
+                        valid_km2=float(here.valid[k]) * pixel_km2,
+                        no_data_km2=float(here.missing[k]) * pixel_km2,
                         previous=earlier,
                         change=None if value is None or earlier is None else value - earlier,
                         interval=_interval(here, k, value),

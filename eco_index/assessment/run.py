@@ -13,10 +13,12 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
+from eco_index.assessment.layer_notes import coverage_notes, edition_notes, shift_notes
 from eco_index.assessment.notes import notes_of
 from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
+from eco_index.assessment.totals import totals
 from eco_index.assessment.unit_data import fill_inputs
 from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
 from eco_index.config import Region
@@ -110,24 +112,24 @@ def assess(
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
     notes = notes_of(region, layer, period, compared)
+    notes += edition_notes(region, programme, layer, view, period, compared)
+    notes += shift_notes(region, layer, period.year)
     indices, results = _indices(
         region, view, methods, period, compared, units, layer, sums, prefix, notes
     )
     uses, marks = sources.methods_used(region, programme, results)
     zones = _zones(layer, sums, region.grid.pixel_area_m2 / 1e6)
+    notes += coverage_notes(layer, [z.pixels_km2 for z in zones])
     rows = build_rows(
         records, zones, sums.now, sums.before, sums.change,
         region.grid.pixel_area_m2 / 1e6, marks, prefix,
     )  # fmt: skip
-    if layer.partition and len(layer) > 1:
-        total = _all_zones(layer, zones)
+    for part in totals(layer, tuple(zones), sums):
         rows += build_rows(
-            records, [total], sums.now.all_zones(),
-            sums.before.all_zones() if sums.before else None,
-            sums.change.all_zones() if sums.change else None,
+            records, part.zones, part.now, part.before, part.change,
             region.grid.pixel_area_m2 / 1e6, marks, prefix,
         )  # fmt: skip
-        zones = [*zones, total]
+        zones += part.zones
     quality, failures = sources.quality_of(view, months, sums.months)
     output.mkdir(parents=True, exist_ok=True)
     maps = sums.overview.write(output, compared.id if compared else None)
@@ -269,19 +271,10 @@ def _zones(layer: ZoneLayer, sums: Gathered, pixel_km2: float) -> list[Zone]:
             name=layer.names[k],
             attributes=layer.attributes[k],
             area_km2=float(layer.area_km2[k]),
-            pixels_km2=int(sums.now.pixels[k]) * pixel_km2,
+            pixels_km2=float(sums.now.pixels[k]) * pixel_km2,
         )
         for k in range(len(layer))
     ]
-
-
-def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
-    return Zone(
-        id=TOTAL,
-        name=TOTAL_NAME,
-        area_km2=sum(z.area_km2 for z in zones),
-        pixels_km2=sum(z.pixels_km2 for z in zones),
-    )
 
 
 def _write_zones(layer: ZoneLayer, path: Path) -> None:

@@ -189,7 +189,7 @@ def inputs_of(
         layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
         ids += [config.statistics] if config.statistics is not None else []
         ids += config.unit_data.datasets().values()
-    ids += [config.layers[name].dataset for name in layers]
+    ids += [config.layers[name].dataset_of(period.year) for name in layers]
     out = []
     for dataset_id in dict.fromkeys(ids):
         entry = region.catalog.get(dataset_id, f"programme {programme.id}")

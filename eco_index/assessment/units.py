@@ -73,7 +73,7 @@ def unit_inputs(
         row["area_km2"] = (float(area[k]) or None) if outside <= MOST_OUTSIDE else None
         if outside > MOST_OUTSIDE:
             notes.append(_cut(units.names[k], outside))
-        share = float(unclassified[k]) / max(int(sums.pixels[k]), 1)
+        share = float(unclassified[k]) / (float(sums.pixels[k]) or 1.0)
         for code in LUCC:
             known = sums.pixels[k] > 0 and share <= MOST_UNCLASSIFIED
             n = sums.n_class("landcover", (code,))[k]

@@ -156,15 +156,16 @@ class Transfer:
     classes : numpy.ndarray
         Codes in ascending order.
     pixels : numpy.ndarray
-        int64 (before, after): pixels with a value at both dates.
-    lost, gained : int
+        (before, after): pixels with a value at both dates; int64, or float64 where zones get shares
+        of pixels.
+    lost, gained : int or float
         Pixels with a value only at the first, or only at the second date: in no figure here.
     """
 
     classes: np.ndarray
     pixels: np.ndarray
-    lost: int
-    gained: int
+    lost: float
+    gained: float
 
     def outgoing(self) -> np.ndarray:
         """Return the share (%) of each class at the start that became j; NaN for absent classes.
@@ -185,8 +186,8 @@ class Transfer:
 
         Reference: HJ 1171-2021, indicator 8 (not divided by twice the number of years).
         """
-        total = int(self.pixels.sum())
-        return 100.0 * _ratio(total - int(np.trace(self.pixels)), total)
+        total = self.pixels.sum().item()
+        return 100.0 * _ratio(total - np.trace(self.pixels).item(), total)
 
     def change_rates(self) -> np.ndarray:
         """Return the change of each class's area in %, over pixels with a value at both dates."""

@@ -6,7 +6,7 @@ import math
 
 from eco_index.report.tables import Group
 from eco_index.report.text import Words, digits_of
-from eco_index.summary import IndexValue, MonthQuality, Row, Summary, is_total
+from eco_index.summary import TOTAL, IndexValue, MonthQuality, Row, Summary, is_total
 
 MOST_INDICATORS = 5
 MOST_UNITS = 6
@@ -21,9 +21,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     names = {z.id: z.name.get(words.language) for z in summary.zones}
     # All units together: named after the layer, for they are not always the whole region.
     layer = summary.programme.layer_title.get(words.language)
-    names |= {
-        k: words("finding.total", layer=layer, all=v) for k, v in names.items() if is_total(k)
-    }
+    names |= {k: words("finding.total", layer=layer, all=v) for k, v in names.items() if k == TOTAL}
     before = words.period(summary.period.compared_with) if summary.period.compared_with else ""
     found = _index_findings(summary, names, before, words)
     shares = [g for g in groups if g.headline and g.unit != "km2"]
@@ -46,7 +44,7 @@ def _indicator(group: Group, names: dict[str, str], before: str, words: Words) -
     rows = list(group.rows.values())
     valued = [r for r in rows if _known(r.value)]
     single = [r for r in valued if not is_total(r.zone)] or valued
-    total = [r for r in valued if r not in single]
+    total = [r for r in valued if r not in single and r.zone == TOTAL]  # subtotals: tables
     found = []
     if valued:
         gap = " " if words.language == "en" else ""

@@ -20,7 +20,7 @@ from eco_index.summary import (
 )
 from eco_index.yamlio import Text
 from eco_index.zonal import ZoneSums
-from eco_index.zone_raster import zone_ids
+from eco_index.zone_raster import zone_pixels
 
 
 def part(context: Context) -> Part:
@@ -50,13 +50,13 @@ def part(context: Context) -> Part:
     sums = ZoneSums(spec, len(context.layer))
     layer, grid = context.layer, context.view.grid
     for tile in grid.tiles():
-        sheets = [zone_ids(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-        sheets = [ids for ids in sheets if ids.any()]
+        sheets = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
+        sheets = [drawn for drawn in sheets if drawn.any()]
         if not sheets:
             continue
         stored = {p: context.view.read(base.cadence, p, base.id, tile) for p in spec.products}
-        for ids in sheets:
-            sums.add(ids, stored)
+        for drawn in sheets:
+            sums.add(drawn.ids, stored, drawn.shares)
     _, marks = methods_used(context.region, context.programme, {})
     pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
     now = context.sums.now

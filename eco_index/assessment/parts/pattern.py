@@ -25,7 +25,7 @@ from eco_index.summary import (
 )
 from eco_index.yamlio import Text
 from eco_index.zonal import codes_of
-from eco_index.zone_raster import zone_ids
+from eco_index.zone_raster import together, zone_ids, zone_pixels
 
 METHOD_ID = "hj1171_2021"
 _DENOMINATOR = Text(
@@ -47,19 +47,22 @@ def part(context: Context) -> Part:
     for tile in grid.tiles():
         sheets = [zone_ids(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
         inside = np.logical_or.reduce([ids > 0 for ids in sheets])
-        if not inside.any():
+        drawn = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
+        if not inside.any() and not any(d.any() for d in drawn):
             scan.add(np.full(tile.shape, fill, np.uint8))
             continue
         period, before = context.period, context.compared
         now = view.read(period.cadence, "landcover", period.id, tile)
+        # Patches are of whole pixels: those whose centre a zone holds, whatever its rule.
         scan.add(np.where(inside, now, fill).astype(np.uint8))
         if before is None:
             continue
         was = {"landcover": view.read(before.cadence, "landcover", before.id, tile)}
-        for ids in sheets:
-            change.add(ids, was, {"landcover": now})
+        for own in drawn:
+            change.add(own.ids, was, {"landcover": now}, own.shares)
         # Zones may overlap: the matrix of all of them counts a pixel once.
-        whole.add(inside.astype(np.int32), was, {"landcover": now})
+        union = together(drawn)
+        whole.add(union.ids, was, {"landcover": now}, union.shares)
     table = scan.table()
     patterns = [c for c in patterns_of(table) if c.area_ha > 0]
     tables = [_class_table(patterns), _landscape_table(patterns, aggregation(table))]
@@ -166,7 +169,10 @@ def _transfer(counts: np.ndarray) -> Transfer:
     group = np.array([[code // 10 == c for code in codes] for c in LUCC_LEVEL1], np.int64)
     both = group @ counts[1:, 1:] @ group.T
     return Transfer(
-        np.array(list(LUCC_LEVEL1)), both, int(counts[1:, 0].sum()), int(counts[0, 1:].sum())
+        np.array(list(LUCC_LEVEL1)),
+        both,
+        counts[1:, 0].sum().item(),
+        counts[0, 1:].sum().item(),
     )
 
 
@@ -212,7 +218,7 @@ def _dynamic_rows(
         pixels.append(whole.pixels[0])
     rows = []
     for zone, counts, total in zip(names, tables, pixels, strict=True):
-        both = int(counts[1:, 1:].sum())
+        both = counts[1:, 1:].sum().item()
         degree = _transfer(counts).dynamic_degree()
         rows.append(
             Row(
@@ -228,7 +234,7 @@ def _dynamic_rows(
                 denominator=_DENOMINATOR,
                 denominator_km2=both * pixel_km2,
                 valid_km2=both * pixel_km2,
-                no_data_km2=(int(total) - both) * pixel_km2,
+                no_data_km2=max(total.item() - both, 0) * pixel_km2,
                 method=method,
                 evidence="primary",
                 provisional=False,

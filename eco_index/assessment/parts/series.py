@@ -11,7 +11,7 @@ from eco_index.assessment.parts.context import Context
 from eco_index.grid import Tile
 from eco_index.period import Period
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import zone_ids
+from eco_index.zone_raster import ZonePixels, zone_pixels
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class ZoneSeries:
     seen: np.ndarray
 
 
-def sheets_of(context: Context, tile: Tile) -> list[np.ndarray]:
-    """Return the zone ids of a tile, one array for each sheet that has zones there."""
+def sheets_of(context: Context, tile: Tile) -> list[ZonePixels]:
+    """Return the zones drawn on a tile, once for each sheet that has zones there."""
     layer, grid = context.layer, context.view.grid
-    found = [zone_ids(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-    return [ids for ids in found if ids.any()]
+    found = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
+    return [drawn for drawn in found if drawn.any()]
 
 
 def zone_series(context: Context, product: str, periods: Sequence[Period]) -> ZoneSeries:
@@ -49,8 +49,8 @@ def zone_series(context: Context, product: str, periods: Sequence[Period]) -> Zo
             continue
         for period, one in zip(periods, sums, strict=True):
             stored = context.view.read(period.cadence, product, period.id, tile)
-            for ids in sheets:
-                one.add(ids, {product: stored})
+            for drawn in sheets:
+                one.add(drawn.ids, {product: stored}, drawn.shares)
     return series_of(sums, product, periods)
 
 

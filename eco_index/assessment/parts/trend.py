@@ -13,6 +13,7 @@ from eco_index.assessment.parts.series import series_of, sheets_of
 from eco_index.grid import Tile
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
+from eco_index.shares import Sums
 from eco_index.summary import (
     TOTAL,
     TOTAL_NAME,
@@ -27,6 +28,7 @@ from eco_index.summary import (
 from eco_index.trends import CLASSES, NOT_TESTED, TRENDS_VERSION, Trends, count_classes, trends
 from eco_index.yamlio import Text
 from eco_index.zonal import SumSpec, ZoneSums
+from eco_index.zone_raster import ZonePixels
 
 METHOD = f"theil_sen_mann_kendall@{TRENDS_VERSION}"
 DENOMINATOR = Text(
@@ -58,7 +60,7 @@ def part(context: Context) -> Part:
     fill = int(product.fill or 0)
     years = np.array([p.year for p in periods])
     series = [ZoneSums(SumSpec(values=(product.id,)), len(context.layer)) for _ in periods]
-    counts = np.zeros((len(context.layer), 8), np.int64)
+    seen = Sums((len(context.layer), 8))
     picture = _Picture(context)
     for tile in context.view.grid.tiles():
         sheets = sheets_of(context, tile)
@@ -68,12 +70,14 @@ def part(context: Context) -> Part:
         found = trends(
             stack, years, correction=config.correction, min_years=config.min_years, fill=fill
         )
-        for ids in sheets:
-            counts += count_classes(ids, found.classes, len(context.layer))
+        for drawn in sheets:
+            seen.whole += count_classes(drawn.ids, found.classes, len(context.layer))
+            _add_shares(seen, drawn, found.classes)
             for sums, layer in zip(series, stack, strict=True):
-                sums.add(ids, {product.id: layer})
+                sums.add(drawn.ids, {product.id: layer}, drawn.shares)
         picture.add(tile, found)
     names = [(z.id, z.name) for z in context.zones]
+    counts = seen.values()
     tables = series_of(series, product.id, periods).mean
     if context.layer.partition and len(context.layer) > 1:
         names.append((TOTAL, TOTAL_NAME))
@@ -86,6 +90,13 @@ def part(context: Context) -> Part:
         out.rows += _rows(context, zone, product.title, zonal, counts[k], k, unit)
     out.analyses.append(_analysis(context, names, zonal, tables * factor, periods, unit))
     return out
+
+
+def _add_shares(seen: Sums, drawn: ZonePixels, classes: np.ndarray) -> None:
+    """Add pixels that zones cover in part to the counts of trend classes."""
+    code = classes.reshape(-1)[drawn.shares.at].astype(np.int64)
+    slot = np.where(code == NOT_TESTED, 0, code + 4)  # as `count_classes`
+    seen.add_shares((drawn.shares.zone, slot), drawn.shares.share, np.ones_like(code))
 
 
 class _Picture:
@@ -135,7 +146,7 @@ def _rows(
     unit: str,
 ) -> list[Row]:
     pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
-    tested, untested = int(counts[1:].sum()), int(counts[0])
+    tested, untested = counts[1:].sum().item(), counts[0].item()
     areas = {
         "denominator_km2": tested * pixel_km2,
         "valid_km2": tested * pixel_km2,
@@ -160,7 +171,7 @@ def _rows(
         )
     ]
     for n, code in enumerate(CLASSES):
-        share = 100 * int(counts[n + 1]) / tested if tested else None
+        share = 100 * counts[n + 1].item() / tested if tested else None
         name = _TITLES[code][0]
         rows.append(
             Row(
