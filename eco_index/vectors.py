@@ -10,8 +10,10 @@ import pyogrio
 from eco_index.errors import InputError
 
 
-def read_vector(path: Path, sublayer: str | None, where: str) -> gpd.GeoDataFrame:
-    """Read a vector file that states its CRS and is not empty.
+def read_vector(
+    path: Path, sublayer: str | None, where: str, *, may_be_empty: bool = False
+) -> gpd.GeoDataFrame:
+    """Read a vector file that states its CRS and, unless it may be, is not empty.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read_vector(path: Path, sublayer: str | None, where: str) -> gpd.GeoDataFram
         raise InputError(f"the vector file cannot be read: {error}", where=where) from None
     except (IndexError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"the vector file cannot be understood: {error}", where=where) from None
-    if len(gdf) == 0:
+    if len(gdf) == 0 and not may_be_empty:
         raise InputError("the layer is empty: it holds no feature", where=where)
     if not isinstance(gdf, gpd.GeoDataFrame):
         raise InputError("the layer holds a table without geometries", where=where)

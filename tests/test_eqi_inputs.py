@@ -6,6 +6,7 @@ import math
 import shutil
 from pathlib import Path
 
+import geopandas as gpd
 import networkx as nx
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from zone_fakes import CRS as ALBERS
 from zone_fakes import RES, X0, Y1, pixel_box, write_layer
 
 from eco_index.assessment import assess
+from eco_index.assessment.digest import assessment_digest
 from eco_index.assessment.specs import unit_spec
 from eco_index.assessment.unit_data import SPACE_CLASSES
 from eco_index.assessment.units import unit_inputs
@@ -352,6 +354,47 @@ def test_vectors_rasters_and_tables(built: Path, tmp_path: Path) -> None:
     assert z0["soil_retention"] == pytest.approx(3000)  # 30 t/hm2 = 3000 t/km2
     assert z1["soil_retention"] is None
     assert {"built_up", "species", "soil_retention"} <= {i.id for i in summary.inputs}
+
+
+def test_a_year_without_disasters_is_zero_and_an_empty_built_up_layer_is_an_error(
+    built: Path, tmp_path: Path
+) -> None:
+    empty = gpd.GeoDataFrame({"code": []}, geometry=[], crs=ALBERS)
+    for name in ("flood", "built"):
+        empty.to_file(tmp_path / f"{name}.gpkg")
+    data = {"disasters": {"type": "vector", "path": "flood.gpkg"}}
+    found, _ = run_with(tmp_path, built, data)
+    assert found["z0"].inputs["disaster_area_share"] == 0
+    data = {"built_up": {"type": "vector", "path": "built.gpkg"},
+            "parks": {"type": "vector", "path": "flood.gpkg"}}  # fmt: skip
+    with pytest.raises(InputError, match="the layer is empty"):
+        run_with(tmp_path, built, data)
+
+
+def test_a_changed_file_makes_the_assessment_stale(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    config = yaml.safe_load((tmp_path / "region.yaml").read_text(encoding="utf-8"))
+    catalogue = yaml.safe_load((tmp_path / "catalog.yaml").read_text(encoding="utf-8"))
+    catalogue["datasets"]["species"] = catalogue["datasets"]["statistics"] | {
+        "access": {"type": "table", "path": "species.csv"}
+    }
+    config["unit_data"] = {"species": "species"}
+    for name, content in (("region", config), ("catalog", catalogue)):
+        text = yaml.safe_dump(content, allow_unicode=True)
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    region = load_region(tmp_path / "region.yaml")
+    view = create_or_open(region).view()
+
+    def digests() -> list[str]:
+        return [assessment_digest(region, region.programmes[p], YEAR, view)
+                for p in ("whole_region", "red_line")]  # fmt: skip
+
+    first = digests()
+    species_file(tmp_path, "z0,A,bird,1,yes,yes,yes\n")
+    second = digests()
+    assert second[0] != first[0]
+    assert second[1] == first[1]  # a programme without official indices does not read it
+    assert digests() == second
 
 
 def test_a_raster_without_units_is_refused(built: Path, tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ class _Task:
         path = auxiliary.vector_path(self.region.catalog, dataset_id, self.period.year, wanted_by)
         layer = getattr(self.region.catalog.get(dataset_id, wanted_by).access, "layer", None)
         where = f"{path} (dataset '{dataset_id}')"
-        return read_vector(path, layer, where), where
+        # No park, no disaster is a finding; no built-up area or sea at all is a wrong file.
+        none = key in ("green_space", "parks", "sea_use", "disasters")
+        return read_vector(path, layer, where, may_be_empty=none), where
 
     def _shapes(self, key: str) -> np.ndarray:
         frame, _ = self._vector(key)
