@@ -371,6 +371,40 @@ def test_a_year_without_disasters_is_zero_and_an_empty_built_up_layer_is_an_erro
         run_with(tmp_path, built, data)
 
 
+def test_a_file_that_is_missing_for_a_year_is_a_note(built: Path, tmp_path: Path) -> None:
+    write_layer(tmp_path / "flood_2025.gpkg", [pixel_box(0, 0, 20, 48)])
+    data = {"disasters": {"type": "vector", "path": "flood_{year}.gpkg"},
+            "species": {"type": "table", "path": "species_{year}.csv"}}  # fmt: skip
+    found, summary = run_with(tmp_path, built, data)
+    assert found["z0"].inputs["disaster_area_share"] == pytest.approx(50)
+    assert found["z0"].inputs["protected_species_n"] is None
+    said = {n.en.split(":")[0] for n in summary.notes if "there is no file of" in n.en}
+    assert said == {"there is no file of 'disasters' for 2024",
+                    "there is no file of 'species' for 2025",
+                    "there is no file of 'species' for 2024"}  # fmt: skip
+
+
+def test_a_coastal_unit_takes_sea_and_shoreline_from_vectors(built: Path, tmp_path: Path) -> None:
+    write_layer(tmp_path / "sea.gpkg", [pixel_box(0, 48, 40, 58)], unit_id=["z0"])
+    write_layer(tmp_path / "use.gpkg", [pixel_box(0, 48, 10, 58)])
+    shore = [LineString([(X0 + RES * a, Y1 - 1440), (X0 + RES * b, Y1 - 1440)])
+             for a, b in ((0, 30), (30, 40))]  # fmt: skip
+    write_layer(tmp_path / "shore.gpkg", shore, unit_id=["z0", "z0"], natural=[1, 0])
+    data = {"sea": {"type": "vector", "path": "sea.gpkg"},
+            "sea_use": {"type": "vector", "path": "use.gpkg"},
+            "shoreline": {"type": "vector", "path": "shore.gpkg"}}  # fmt: skip
+    table = "unit_id,area_km2,coast\nz0,1,coastal\nz1,1,inland\n"
+    found, _ = run_with(tmp_path, built, data, table)
+    z0, z1 = found["z0"].inputs, found["z1"].inputs
+    assert z0["sea_km2"] == pytest.approx(400 * KM2)
+    assert z0["sea_use_intensity"] == pytest.approx(25)
+    assert z0["marine_shoreline_share"] == pytest.approx(75, abs=0.1)
+    assert (z1["sea_km2"], z1["sea_use_intensity"], z1["marine_shoreline_share"]) == (None,) * 3
+    subs = {s.id: s for s in found["z0"].sub_indices}
+    assert subs["marine_shoreline"].value == 100  # the greatest of the set
+    assert subs["sea_use"].missing == ()
+
+
 def test_a_changed_file_makes_the_assessment_stale(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path, dirs_exist_ok=True)
     config = yaml.safe_load((tmp_path / "region.yaml").read_text(encoding="utf-8"))
@@ -397,9 +431,19 @@ def test_a_changed_file_makes_the_assessment_stale(built: Path, tmp_path: Path) 
     assert digests() == second
 
 
-def test_a_raster_without_units_is_refused(built: Path, tmp_path: Path) -> None:
-    data = {"sand_fixation": {"type": "raster", "path": "soil.tif", "units": "kg/m2"}}
-    with pytest.raises(InputError, match="units"):
+@pytest.mark.parametrize(
+    ("units", "value", "message"),
+    [("kg/m2", 1.0, "units"), ("t/(km2 a)", -1.0, "values below 0")],
+)
+def test_a_raster_that_cannot_be_is_refused(built, tmp_path: Path, units, value, message) -> None:
+    profile = {
+        "driver": "GTiff", "height": HEIGHT, "width": WIDTH, "count": 1, "dtype": "float32",
+        "crs": ALBERS, "transform": from_origin(X0, Y1, RES, RES),
+    }  # fmt: skip
+    with rasterio.open(tmp_path / "sand.tif", "w", **profile) as out:
+        out.write(np.full((HEIGHT, WIDTH), value, np.float32), 1)
+    data = {"sand_fixation": {"type": "raster", "path": "sand.tif", "units": units}}
+    with pytest.raises(InputError, match=message):
         run_with(tmp_path, built, data)
 
 
