@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,17 @@ from eco_index.catalog import Catalog, Written, load_catalog
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
+from eco_index.programme import ProgrammeConfig, load_programme
 from eco_index.yamlio import Strict, Text
+
+
+def known_crs(value: str) -> str:
+    """Return the text of a CRS; ValueError where PROJ does not know it."""
+    try:
+        CRS.from_user_input(value)
+    except CRSError as error:
+        raise ValueError(f"not a CRS that PROJ knows: {error}") from None
+    return value
 
 
 class GridConfig(Strict):
@@ -30,11 +41,7 @@ class GridConfig(Strict):
     @field_validator("crs")
     @classmethod
     def _crs(cls, value: str) -> str:
-        try:
-            CRS.from_user_input(value)
-        except CRSError as error:
-            raise ValueError(f"not a CRS that PROJ knows: {error}") from None
-        return value
+        return known_crs(value)
 
     @model_validator(mode="after")
     def _whole_pixels(self) -> GridConfig:
@@ -113,16 +120,48 @@ class LandcoverConfig(Strict):
 
 
 class FvcConfig(Strict):
-    """Fixed end members of the dimidiate pixel model for this region (else: method file)."""
+    """End members of the dimidiate pixel model for this region (without: the method file's pair).
 
-    ndvi_soil: float = Field(ge=-1, le=1)
-    ndvi_veg: float = Field(ge=-1, le=1)
-    evidence: Literal["primary", "secondary", "recalled", "placeholder"]
-    source: str
+    ``fixed``: one pair. ``percentile``: of the seasonal maximum NDVI of base years, by vegetation
+    type and zone, one table for all years. ``map``: two raster layers.
+    """
+
+    choice: Literal["fixed", "percentile", "map"] = "fixed"
+    ndvi_soil: float | None = Field(None, ge=-1, le=1)
+    ndvi_veg: float | None = Field(None, ge=-1, le=1)
+    base: tuple[int, ...] = Field((), description="percentile: years that are counted")
+    by_class: bool = Field(True, description="percentile: apart by vegetation type")
+    zones: str | None = Field(None, description="percentile: layer whose zones are kept apart")
+    min_pixels: int = Field(1000, ge=2, description="percentile: smaller groups join a larger one")
+    low_percent: float | None = Field(None, ge=0, le=100, description="else: method file")
+    high_percent: float | None = Field(None, ge=0, le=100, description="else: method file")
+    soil_map: str | None = Field(None, description="map: dataset of NDVI of bare soil")
+    veg_map: str | None = Field(None, description="map: dataset of NDVI of full vegetation")
+    evidence: Literal["primary", "secondary", "recalled", "placeholder"] | None = None
+    source: str | None = None
 
     @model_validator(mode="after")
-    def _order(self) -> FvcConfig:
-        if self.ndvi_veg - self.ndvi_soil < 0.1:
+    def _one_choice(self) -> FvcConfig:
+        own = {
+            "fixed": {"ndvi_soil", "ndvi_veg"},
+            "percentile": {
+                "base", "by_class", "zones", "min_pixels", "low_percent", "high_percent",
+            },
+            "map": {"soil_map", "veg_map"},
+        }  # fmt: skip
+        given = self.model_fields_set - {"choice", "evidence", "source"}
+        odd = sorted(given - own[self.choice])
+        if odd:
+            raise ValueError(f"{', '.join(odd)} do not belong to choice '{self.choice}'")
+        needed = {"percentile": {"base"}}.get(self.choice, own[self.choice])
+        absent = sorted(k for k in needed if getattr(self, k) in (None, ()))
+        if absent:
+            raise ValueError(f"choice '{self.choice}' needs {', '.join(absent)}")
+        own_numbers = self.choice != "percentile" or bool(given & {"low_percent", "high_percent"})
+        if own_numbers and (self.evidence is None or self.source is None):
+            raise ValueError("end members of your own need 'evidence' and 'source'")
+        pair = (self.ndvi_soil, self.ndvi_veg)
+        if pair[0] is not None and pair[1] is not None and pair[1] - pair[0] < 0.1:
             raise ValueError("ndvi_veg must exceed ndvi_soil by at least 0.1")
         return self
 
@@ -143,6 +182,25 @@ class LayerConfig(Strict):
     name: NameColumns
     attributes: tuple[str, ...] = ()
     partition: bool = Field(True, description="zones must not overlap")
+
+
+class GroundTruthConfig(Strict):
+    """Tables measured or interpreted on the ground; columns: our name to the table's."""
+
+    plots: str | None = Field(None, description="dataset: plots with measured vegetation cover")
+    plot_columns: dict[str, str] = Field(default_factory=dict)
+    samples: str | None = Field(None, description="dataset: reference samples of land cover")
+    sample_columns: dict[str, str] = Field(default_factory=dict)
+    grassland_plots: str | None = Field(
+        None, description="dataset: county, type, plot, cover_percent"
+    )
+    grassland_areas: str | None = Field(None, description="dataset: county, type, area_ha")
+    crs: str = Field("EPSG:4326", description="of the coordinates of plots and samples")
+
+    @field_validator("crs")
+    @classmethod
+    def _crs(cls, value: str) -> str:
+        return known_crs(value)
 
 
 class Schedule(Strict):
@@ -173,6 +231,7 @@ class RegionConfig(Strict):
     layers: dict[str, LayerConfig]
     units: str | None = Field(None, description="layer whose zones are units of official indices")
     statistics: str | None = Field(None, description="table of unit statistics, by year")
+    ground_truth: GroundTruthConfig = GroundTruthConfig()
     unit_data: UnitDataConfig = Field(
         default_factory=UnitDataConfig, description="what unit inputs are computed from"
     )
@@ -181,6 +240,7 @@ class RegionConfig(Strict):
     max_failed_share: float = Field(0.2, ge=0, le=1)
     schedule: Schedule = Schedule()
     _path: Path = PrivateAttr(default=Path("region.yaml"))
+    _until: dt.date | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _consistent(self) -> RegionConfig:
@@ -188,6 +248,16 @@ class RegionConfig(Strict):
             raise ValueError("the season must lie within the composited months")
         if self.units is not None and self.units not in self.layers:
             raise ValueError(f"units '{self.units}' is not among layers {sorted(self.layers)}")
+        if self.fvc is not None and self.fvc.choice == "percentile":
+            if self.fvc.by_class and self.landcover is None:
+                raise ValueError("fvc.by_class needs 'landcover'; without it write by_class: false")
+            if self.fvc.zones is not None and self.fvc.zones not in self.layers:
+                raise ValueError(
+                    f"fvc.zones '{self.fvc.zones}' is not among layers {sorted(self.layers)}"
+                )
+            odd = [y for y in self.fvc.base if not self.years.first <= y <= self.years.last]
+            if odd:
+                raise ValueError(f"fvc.base names {odd}, years of the cube are {self.years}")
         return self
 
     @property
@@ -209,32 +279,32 @@ class RegionConfig(Strict):
         )
 
     def period_months(self, period: Period) -> list[Month]:
-        """All composited months of a period."""
-        return period.months(self.months.first, self.months.last)
+        """All composited months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.months.first, self.months.last))
 
     def season_months(self, period: Period) -> list[Month]:
-        """Growing-season months of a period."""
-        return period.months(self.season.first, self.season.last)
+        """Growing-season months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.season.first, self.season.last))
 
+    def _over(self, months: list[Month]) -> list[Month]:
+        return [m for m in months if self._until is None or m.end < self._until]
 
-class ProgrammeConfig(Strict):
-    """An assessment programme: what is assessed, how often, with which indicators."""
+    def is_interim(self, period: Period) -> bool:
+        """Tell whether results are interim: asked for, and the imagery window is not over."""
+        last = period.months(self.season.first, self.season.last)[-1:]
+        return bool(last) and self._until is not None and last[0].end >= self._until
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    name: Text
-    layer: str
-    cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
-    filter: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="attribute column: accepted values"
-    )
-    indicators: tuple[str, ...] = Field(min_length=1)
-    indices: tuple[str, ...] = Field((), description="method ids of official indices")
-    note: Text | None = None
-    _path: Path = PrivateAttr(default=Path("programme.yaml"))
-
-    @property
-    def path(self) -> Path:
-        return self._path
+    def ensure_complete(self, period: Period, today: dt.date | None = None) -> None:
+        """Raise UsageError unless the period can be assessed: complete, or interim and begun."""
+        if not self.is_interim(period):
+            period.ensure_complete(self.season.last, today or self._until)
+        elif not self.season_months(period):
+            raise UsageError(
+                f"no month of the growing season of {period.id} is over (today is {self._until})",
+                where=f"{self._path}, key 'season'",
+                rule="an interim result stands on the months that are over",
+                fix=f"run it after {period.months(self.season.first, self.season.last)[0].end}",
+            )
 
 
 class Region:
@@ -257,6 +327,12 @@ class Region:
     @property
     def id(self) -> str:
         return self.config.id
+
+    def interim(self, today: dt.date) -> Region:
+        """Return the region with periods that are not complete cut to the months that are over."""
+        config = self.config.model_copy()
+        config._until = today
+        return Region(config, self.catalog, self.programmes)
 
     @property
     def output(self) -> Path:
@@ -295,13 +371,6 @@ def configs_folder() -> Path:
             fix="install the project from its checkout (make setup)",
         )
     return folder
-
-
-def load_programme(path: Path | str) -> ProgrammeConfig:
-    """Read and check a programme file."""
-    programme = yamlio.load(path, ProgrammeConfig)
-    programme._path = Path(path)
-    return programme
 
 
 def load_region(path: Path | str) -> Region:
@@ -351,8 +420,16 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
             value = getattr(config.landcover, key)
             if value is not None:
                 wanted.append((value, f"key 'landcover.{key}'"))
+    for key in ("soil_map", "veg_map") if config.fvc is not None else ():
+        value = getattr(config.fvc, key)
+        if value is not None:
+            wanted.append((value, f"key 'fvc.{key}'"))
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
+        value = getattr(config.ground_truth, key)
+        if value is not None:
+            wanted.append((value, f"key 'ground_truth.{key}'"))
     wanted += [(d, f"key 'unit_data.{k}'") for k, d in config.unit_data.datasets().items()]
     return wanted

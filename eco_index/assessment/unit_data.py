@@ -14,7 +14,6 @@ from eco_index import auxiliary
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
-from eco_index.grid import Tile
 from eco_index.indicators import spaces
 from eco_index.indicators.connected import Spaces, spaces_connectivity
 from eco_index.indicators.species import read_species, species_inputs
@@ -303,7 +302,7 @@ class _Task:
             ids = zone_ids(self.units, self.region.grid, tile)
             if not ids.any():
                 continue
-            values = _physical(path, self.region, tile, dataset)
+            values = auxiliary.read_values(path, dataset, self.region.grid, tile).astype(np.float64)
             known = np.isfinite(values)
             _not_negative(values[known], path)
             pixels += np.bincount(ids.ravel(), minlength=pixels.size)
@@ -313,11 +312,6 @@ class _Task:
         mean = np.full(total.shape, np.nan)
         np.divide(total * RATES[dataset.units], n, out=mean, where=enough)
         return {key: mean[1:]}
-
-
-def _physical(path: Path, region: Region, tile: Tile, dataset: Any) -> np.ndarray:
-    stored = auxiliary.read_values(path, region.grid, tile, dataset.nodata)
-    return stored.astype(np.float64) * dataset.scale + dataset.offset
 
 
 def _not_negative(values: np.ndarray, path: Path) -> None:
