@@ -307,6 +307,27 @@ def test_land_cover_gives_connectivity_and_disturbance_for_any_tile(
     assert small["z0"].provisional
 
 
+def test_programmes_of_one_run_search_connectivity_once(
+    built: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from eco_index.assessment import unit_data
+
+    searched = []
+    real = unit_data.spaces_connectivity
+    monkeypatch.setattr(unit_data, "spaces_connectivity",
+                        lambda *a: searched.append(1) or real(*a))  # fmt: skip
+    found, _ = run_with(tmp_path, built)
+    assert len(searched) == 3  # two units in 2024, one in 2025: the other lies under cloud
+    region = load_region(tmp_path / "region.yaml")
+    view = create_or_open(region).view()
+    again = read_summary(
+        assess(region, region.programmes["key_counties"], YEAR, view, tmp_path / "b")
+    )
+    assert len(searched) == 3
+    index = next(i for i in again.indices if i.method.startswith("eqi"))
+    assert index.inputs == found["z0"].inputs
+
+
 def test_what_the_table_gives_for_some_stands_for_all(built: Path, tmp_path: Path) -> None:
     found, _ = run_with(tmp_path, built, table="unit_id,area_km2,connectivity\nz0,1,0.5\nz1,1,\n")
     assert found["z0"].inputs["connectivity"] == 0.5

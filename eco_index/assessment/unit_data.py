@@ -34,6 +34,10 @@ DISTURBING = {"area_51": "disturbance.urban", "area_52": "disturbance.rural",
 #: Factor to t/(km2 a) by unit of a raster.
 RATES = {"t/(km2 a)": 1.0, "t/(hm2 a)": 100.0}
 
+#: Connectivity of units by archive, snapshot, period, polygon, area and rule.
+_FOUND: dict[tuple[Any, ...], float] = {}
+_MOST_FOUND = 2000
+
 Rows = dict[str, dict[str, Any]]
 Values = dict[str, np.ndarray]
 
@@ -191,7 +195,12 @@ class _Task:
         if area_km2 <= 0:
             return np.nan
         grid = self.region.grid
-        west, south, east, north = self.units.gdf.geometry.array[k].bounds
+        zone = self.units.gdf.geometry.array[k]
+        # Programmes of one run assess the same units on the same snapshot: searched once.
+        key = (str(self.view.path), self.view.snapshot, self.period.id, zone.wkb, area_km2, rule)
+        if key in _FOUND:
+            return _FOUND[key]
+        west, south, east, north = zone.bounds
         tiles = [t for t in grid.tiles() if _touches(grid.tile_bounds(t), west, south, east, north)]
         y0, x0 = min(t.y0 for t in tiles), min(t.x0 for t in tiles)
         shape = (max(t.y1 for t in tiles) - y0, max(t.x1 for t in tiles) - x0)
@@ -205,7 +214,10 @@ class _Task:
                 yield tile.y0 - y0, tile.x0 - x0, space.astype(np.uint8)
 
         size = (grid.resolution, grid.resolution)
-        return spaces_connectivity(blocks, shape, size, 100 * area_km2, rule)
+        if len(_FOUND) >= _MOST_FOUND:
+            _FOUND.clear()
+        _FOUND[key] = spaces_connectivity(blocks, shape, size, 100 * area_km2, rule)
+        return _FOUND[key]
 
     # --- from vectors ---------------------------------------------------------------------------
 
