@@ -27,9 +27,14 @@ PARQUET = (".parquet", ".geoparquet")
 
 
 def read_vector(
-    path: Path, sublayer: str | None, where: str, datum: Datum | None = None
+    path: Path,
+    sublayer: str | None,
+    where: str,
+    datum: Datum | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> gpd.GeoDataFrame:
-    """Read a vector file that states its CRS and is not empty.
+    """Read a vector file that states its CRS and, unless it may be, is not empty.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ def read_vector(
     datum : {'wgs84', 'cgcs2000', 'gcj02'}, optional
         What the coordinates refer to, whatever the CRS says. WGS 84 and CGCS2000 are the same
         within decimetres; GCJ-02 is converted to WGS 84.
+    may_be_empty : bool
+        A layer without features is an answer (a year without disasters), not a fault.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def read_vector(
     gdf = _read_parquet(path, where) if path.suffix.lower() in PARQUET else None
     if gdf is None:
         gdf = _read_gdal(path, sublayer, where)
-    if len(gdf) == 0:
+    if len(gdf) == 0 and not may_be_empty:
         raise InputError("the layer is empty: it holds no feature", where=where)
     if not isinstance(gdf, gpd.GeoDataFrame):
         raise InputError("the layer holds a table without geometries", where=where)

@@ -310,6 +310,14 @@ def test_eco_index_of_each(tmp_path: Path) -> None:
     assert text.count("cover of woodland and grassland") == 2
 
 
+def test_a_unit_without_its_type_says_so_in_one_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "units.yaml"
+    path.write_text("- {unit_id: a, area_km2: 100, area_21: 100}\n", encoding="utf-8")
+    text = index_text(index_command_data("hj192_2015_function", path), "en")
+    assert text.count("not evaluated, missing: function_type") == 4
+    assert "cover of woodland" not in text
+
+
 def test_impossible_inputs_name_the_unit() -> None:
     with pytest.raises(InputError, match="add to 1100 km2"):
         evaluate(OLD, row(erosion_slight_km2=950.0))

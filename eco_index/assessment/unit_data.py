@@ -34,8 +34,40 @@ DISTURBING = {"area_51": "disturbance.urban", "area_52": "disturbance.rural",
 #: Factor to t/(km2 a) by unit of a raster.
 RATES = {"t/(km2 a)": 1.0, "t/(hm2 a)": 100.0}
 
+#: Connectivity of units by archive, snapshot, period, polygon, area and rule.
+_FOUND: dict[tuple[Any, ...], float] = {}
+_MOST_FOUND = 2000
+
 Rows = dict[str, dict[str, Any]]
 Values = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Inputs that are computed together, the keys of `unit_data` they need, and the function."""
+
+    inputs: tuple[str, ...]
+    data: tuple[str, ...]
+    function: str
+
+
+SOURCES = (
+    Source(("connectivity",), (), "connectivity"),
+    Source(("land_disturbance",), (), "land_disturbance"),
+    Source(("green_space_ratio",), ("built_up", "green_space"), "green_space"),
+    Source(("park_access_share",), ("built_up", "parks"), "park_access"),
+    Source(("marine_shoreline_share",), ("shoreline",), "shoreline"),
+    Source(("sea_km2",), ("sea",), "sea"),
+    Source(("sea_use_intensity",), ("sea", "sea_use"), "sea_use"),
+    Source(("disaster_area_share",), ("disasters",), "disasters"),
+    Source(
+        ("protected_species_n", "native_functional_share", "indicator_species_vitality"),
+        ("species",),
+        "species",
+    ),
+    Source(("soil_retention",), ("soil_retention",), "soil_retention"),
+    Source(("sand_fixation",), ("sand_fixation",), "sand_fixation"),
+)
 
 
 def fill_inputs(
@@ -73,13 +105,14 @@ def fill_inputs(
     given = {
         k for period in rows for row in period.values() for k, v in row.items() if v is not None
     }
+    named = set(region.config.unit_data.datasets())
     notes: list[Text] = []
     for period, own in zip(periods, rows, strict=True):
         task = _Task(own, region, view, period, units, method)
-        for names, compute in task.sources():
-            wanted = [n for n in names if n in method.file.inputs and n not in given]
-            if wanted:
-                found = compute()
+        for source in SOURCES:
+            wanted = [n for n in source.inputs if n in method.file.inputs and n not in given]
+            if wanted and set(source.data) <= named:
+                found = task.compute(source)
                 notes += [n for name in wanted if (n := task.enter(name, found.get(name)))]
         notes += task.notes
     return list(dict.fromkeys(notes))
@@ -97,30 +130,23 @@ class _Task:
     def __post_init__(self) -> None:
         self.notes: list[Text] = []
 
-    def sources(self) -> list[tuple[tuple[str, ...], Callable[[], Values]]]:
-        """Return what can be computed with the region's data: input names, function."""
-        data = self.region.config.unit_data
-        out: list[tuple[tuple[str, ...], Callable[[], Values]]] = [
-            (("connectivity",), self.connectivity),
-            (("land_disturbance",), self.land_disturbance),
-        ]
-        if data.green_space is not None:
-            out.append((("green_space_ratio",), self.green_space))
-        if data.parks is not None:
-            out.append((("park_access_share",), self.park_access))
-        if data.shoreline is not None:
-            out.append((("marine_shoreline_share",), self.shoreline))
-        if data.sea is not None:
-            out.append((("sea_km2", "sea_use_intensity"), self.sea))
-        if data.disasters is not None:
-            out.append((("disaster_area_share",), self.disasters))
-        if data.species is not None:
-            names = ("protected_species_n", "native_functional_share", "indicator_species_vitality")
-            out.append((names, self.species))
-        for name in ("soil_retention", "sand_fixation"):
-            if getattr(data, name) is not None:
-                out.append(((name,), lambda key=name: self.raster(key)))  # type: ignore[misc]
-        return out
+    def compute(self, source: Source) -> Values:
+        """Return the values of a source; none, and a note, where a file of the year is missing."""
+        data = self.region.config.unit_data.datasets()
+        for key in source.data:
+            wanted_by = f"{self.region.config.path}, key 'unit_data.{key}'"
+            path = self.region.catalog.path_of(data[key], wanted_by, self.period.year)
+            if not path.exists():
+                self.notes.append(
+                    Text(
+                        zh=f"没有{self.period.year}年的数据“{data[key]}”：依赖它的分指数不评价",
+                        en=f"there is no file of '{data[key]}' for {self.period.year}: "
+                        "sub-indices that need it are not evaluated",
+                    )
+                )
+                return {}
+        function: Callable[[], Values] = getattr(self, source.function)
+        return function()
 
     def enter(self, name: str, values: np.ndarray | None) -> Text | None:
         """Write values into the units; NaN stays missing."""
@@ -169,7 +195,12 @@ class _Task:
         if area_km2 <= 0:
             return np.nan
         grid = self.region.grid
-        west, south, east, north = self.units.gdf.geometry.array[k].bounds
+        zone = self.units.gdf.geometry.array[k]
+        # Programmes of one run assess the same units on the same snapshot: searched once.
+        key = (str(self.view.path), self.view.snapshot, self.period.id, zone.wkb, area_km2, rule)
+        if key in _FOUND:
+            return _FOUND[key]
+        west, south, east, north = zone.bounds
         tiles = [t for t in grid.tiles() if _touches(grid.tile_bounds(t), west, south, east, north)]
         y0, x0 = min(t.y0 for t in tiles), min(t.x0 for t in tiles)
         shape = (max(t.y1 for t in tiles) - y0, max(t.x1 for t in tiles) - x0)
@@ -183,7 +214,10 @@ class _Task:
                 yield tile.y0 - y0, tile.x0 - x0, space.astype(np.uint8)
 
         size = (grid.resolution, grid.resolution)
-        return spaces_connectivity(blocks, shape, size, 100 * area_km2, rule)
+        if len(_FOUND) >= _MOST_FOUND:
+            _FOUND.clear()
+        _FOUND[key] = spaces_connectivity(blocks, shape, size, 100 * area_km2, rule)
+        return _FOUND[key]
 
     # --- from vectors ---------------------------------------------------------------------------
 
@@ -193,7 +227,9 @@ class _Task:
         path = auxiliary.vector_path(self.region.catalog, dataset_id, self.period.year, wanted_by)
         layer = getattr(self.region.catalog.get(dataset_id, wanted_by).access, "layer", None)
         where = f"{path} (dataset '{dataset_id}')"
-        return read_vector(path, layer, where), where
+        # No park, no disaster is a finding; no built-up area or sea at all is a wrong file.
+        none = key in ("green_space", "parks", "sea_use", "disasters")
+        return read_vector(path, layer, where, may_be_empty=none), where
 
     def _shapes(self, key: str) -> np.ndarray:
         frame, _ = self._vector(key)
@@ -229,13 +265,16 @@ class _Task:
         return {"marine_shoreline_share": found}
 
     def sea(self) -> Values:
+        return {"sea_km2": self._sea(np.array([], dtype=object))[0]}
+
+    def sea_use(self) -> Values:
+        return {"sea_use_intensity": self._sea(self._shapes("sea_use"))[1]}
+
+    def _sea(self, uses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         frame, where = self._vector("sea")
         owners = [str(o) for o in _column(frame, "unit_id", where)]
         seas = np.asarray(frame.to_crs(self.region.grid.crs).geometry.array, dtype=object)
-        used = self.region.config.unit_data.sea_use is not None
-        uses = self._shapes("sea_use") if used else np.array([], dtype=object)
-        area, share = spaces.sea_of_units(self.units.ids, owners, seas, uses, self.region.grid.crs)
-        return {"sea_km2": area} | ({"sea_use_intensity": share} if used else {})
+        return spaces.sea_of_units(self.units.ids, owners, seas, uses, self.region.grid.crs)
 
     # --- from tables and rasters ----------------------------------------------------------------
 
@@ -251,7 +290,13 @@ class _Task:
             n: np.array([found.get(u, {}).get(n, np.nan) for u in self.units.ids]) for n in names
         }
 
-    def raster(self, key: str) -> Values:
+    def soil_retention(self) -> Values:
+        return self._raster("soil_retention")
+
+    def sand_fixation(self) -> Values:
+        return self._raster("sand_fixation")
+
+    def _raster(self, key: str) -> Values:
         """Return the mean of a raster over each unit, t/(km2 a)."""
         dataset_id = getattr(self.region.config.unit_data, key)
         wanted_by = f"{self.region.config.path}, key 'unit_data.{key}'"

@@ -14,6 +14,7 @@ from eco_index.config import Region
 from eco_index.grid import polygon_area_m2
 from eco_index.indicators import evaluate, read_table, to_index_value
 from eco_index.indicators.result import IndexResult
+from eco_index.method_model import OptionSpec
 from eco_index.methods import Method
 from eco_index.products import LUCC
 from eco_index.summary import IndexValue
@@ -28,6 +29,13 @@ MOST_UNCLASSIFIED = 0.05
 WORTH_A_NOTE = 0.005
 #: Share of a unit beyond the grid up to which an index is computed for it (own rule).
 MOST_OUTSIDE = 0.01
+#: Columns of the unit layer that say what an option asks of a unit, where the table does not.
+UNIT_COLUMNS = {
+    "unit_group": ("unit_group", "group"),
+    "function_type": ("function_type",),
+    "reserve_type": ("reserve_type",),
+    "coast": ("coast",),
+}
 _GEOD = Geod(ellps="GRS80")
 
 Rows = dict[str, dict[str, Any]]
@@ -86,7 +94,48 @@ def unit_inputs(
         if red_line is not None:
             row["red_line_km2"] = min(float(red_line[k]), float(area[k]))
         rows[unit] = row
+    notes += _own_choices(rows, units, method)
     return rows, notes
+
+
+def _own_choices(rows: Rows, units: ZoneLayer, method: Method) -> list[Text]:
+    """Take what a unit is from the layer's attributes; say where a default stands in.
+
+    An attribute holds the id of a choice, or its title in either language.
+    """
+    notes = []
+    for option, spec in method.file.options.items():
+        if not spec.given_by_unit:
+            continue
+        known = {w: c for c, t in spec.choices.items() for w in (c, t.zh, t.en)}
+        unknown: set[str] = set()
+        without = 0
+        for k, unit in enumerate(units.ids):
+            if rows[unit].get(option) is not None:
+                continue
+            cells = [units.attributes[k].get(c, "") for c in UNIT_COLUMNS.get(option, ())]
+            said = next((c for c in cells if c), "")
+            if said in known:
+                rows[unit][option] = known[said]
+                continue
+            without += 1
+            unknown |= {said} - {""}
+        # A unit is inland unless something says otherwise; an unknown word is another thing.
+        if without and (unknown or option != "coast"):
+            notes.append(_default_note(spec, method.choices[option], without, sorted(unknown)))
+    return notes
+
+
+def _default_note(spec: OptionSpec, default: str, n: int, unknown: list[str]) -> Text:
+    choice = spec.choices[default]
+    words = ", ".join(unknown)
+    return Text(
+        zh=f"{n}个单元未给出“{spec.title.zh}”{f'（不认识的值：{words}）' if words else ''}，"
+        f"按“{choice.zh}”处理",
+        en=f"{n} unit(s) do not state '{spec.title.en}'"
+        + (f" (unknown: {words})" if words else "")
+        + f": {choice.en}",
+    )
 
 
 def evaluate_units(

@@ -111,8 +111,10 @@ def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[s
             )
     depth: dict[str, int] = {}
     rows = [[words[k] for k in ("sub", "raw", "value", "weight", "note")]]
+    asked = {o["id"] for o in data["options"]}
+    no_type = {s["id"] for s in unit["sub_indices"] if asked & set(s["missing"])}
     for sub in unit["sub_indices"]:
-        if sub["parent"] in unit["not_applicable"]:
+        if sub["parent"] in unit["not_applicable"] or sub["parent"] in no_type:
             continue  # the line of the parent says it
         depth[sub["id"]] = depth.get(sub["parent"], 0) + 1
         rows.append(
