@@ -29,6 +29,8 @@ STAGE_TITLES = {
     "report": "writing reports",
     "publish": "publishing",
     "verify": "verifying",
+    "end members": "fitting end members",
+    "rsei": "computing RSEI",
 }
 SECONDS_BETWEEN_LINES = 10.0
 
