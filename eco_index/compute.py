@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eco_index import cover
 from eco_index.cover_fit import ensure_end_members
 from eco_index.cube import Archive
+from eco_index.digests import period_digest
 from eco_index.errors import EcoError, InputError
 from eco_index.executor import Workers, run_bounded
 from eco_index.months import check_failed_share, exclude_scenes
@@ -19,7 +20,6 @@ from eco_index.tasks import (
     PlannedTask,
     TileIndex,
     composite_tasks,
-    period_digest,
     product_tasks,
 )
 from eco_index.workers import CompositeJob, ProductJob, Result, run_composite, run_product

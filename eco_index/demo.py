@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from eco_index import pipeline, simulation
-from eco_index.assessment.run import ALL
 from eco_index.config import Region, configs_folder, load_region
 from eco_index.cube import CubeView, open_archive
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
-from eco_index.summary import Summary, read_summary
+from eco_index.summary import TOTAL, Summary, read_summary
 from eco_index.zone_raster import zone_ids
 from eco_index.zones import load_layer
 
@@ -171,5 +170,5 @@ def _planted(region: Region, folder: Path, year: int) -> Iterator[Check]:
 
 def _total(summary: Summary, indicator: str) -> float:
     rows = [r for r in summary.rows if r.indicator == indicator and r.value is not None]
-    together = [r for r in rows if r.zone == ALL]
+    together = [r for r in rows if r.zone == TOTAL]
     return sum(r.value or 0.0 for r in together or rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eco_index.cube import Archive, CubeView
+from eco_index.digests import hash_of
 from eco_index.errors import EcoError, InputError, UsageError
 from eco_index.period import Month, Period
 from eco_index.tasks import (
@@ -14,7 +15,6 @@ from eco_index.tasks import (
     Task,
     acquire_inputs,
     blocked,
-    hash_of,
     judge,
     search_receipt,
 )

@@ -16,6 +16,14 @@ from eco_index.yamlio import Strict, Text
 
 SCHEMA_VERSION = 1
 Evidence = Literal["primary", "secondary", "recalled", "placeholder"]
+#: Id of the line for all zones together.
+TOTAL = "_all"
+TOTAL_NAME = Text(zh="合计", en="all together")
+
+
+def is_total(zone: str) -> bool:
+    """Tell whether a zone id names several zones taken together (all, or a group of them)."""
+    return zone.startswith("_")
 
 
 class Zone(Strict):
@@ -47,6 +55,9 @@ class Row(Strict):
     previous: float | None = None
     change: float | None = None
     interval: tuple[float, float] | None = None
+    interval_kind: Literal["bounds", "confidence"] = Field(
+        "bounds", description="bounds for missing data, or a 95 % confidence interval"
+    )
     method: str = Field(description="method id@version")
     evidence: Evidence
     provisional: bool
@@ -87,6 +98,62 @@ class IndexValue(Strict):
         default_factory=dict, description="choices where the standard is ambiguous"
     )
     trace: str
+
+
+class AnalysisColumn(Strict):
+    """A column of an analysis' table."""
+
+    title: Text
+    unit: str = Field("", description="of the numbers; empty for words")
+
+
+class AnalysisLine(Strict):
+    """A line of an analysis' table: a number, words, or None for not evaluated in each cell."""
+
+    head: Text
+    cells: tuple[float | Text | None, ...]
+    provisional: bool = False
+
+
+class AnalysisTable(Strict):
+    """A table of an analysis."""
+
+    caption: Text
+    corner: Text
+    columns: tuple[AnalysisColumn, ...] = Field(min_length=1)
+    lines: tuple[AnalysisLine, ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> AnalysisTable:
+        for line in self.lines:
+            if len(line.cells) != len(self.columns):
+                raise ValueError(
+                    f"line '{line.head.en}' has {len(line.cells)} cells, not {len(self.columns)}"
+                )
+        return self
+
+
+class Analysis(Strict):
+    """What goes beyond one number a zone: trend, accuracy, warning, targets."""
+
+    id: str
+    title: Text
+    method: str = Field(description="id@version or a reference")
+    evidence: Evidence
+    provisional: bool
+    rules: tuple[Text, ...] = Field((), description="how it was done: formulas, thresholds")
+    findings: tuple[Text, ...] = Field((), description="sentences for the head of the report")
+    tables: tuple[AnalysisTable, ...] = ()
+    notes: tuple[Text, ...] = Field((), description="what a reader must know besides")
+    trace: str = Field(description="key for `eco trace`")
+
+
+class Gate(Strict):
+    """Whether the maps reach the accuracy the standard asks for before a release."""
+
+    passed: bool
+    reasons: tuple[Text, ...] = Field((), description="why not; empty where passed")
+    notes: tuple[Text, ...] = ()
 
 
 class MapClass(Strict):
@@ -238,6 +305,8 @@ class Summary(Strict):
     zones_file: str = Field(description="GeoJSON of the zones on the grid's CRS, for maps")
     rows: tuple[Row, ...]
     indices: tuple[IndexValue, ...]
+    analyses: tuple[Analysis, ...] = ()
+    gate: Gate | None = Field(None, description="None: not checked against the ground")
     maps: tuple[MapLayer, ...]
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]
@@ -252,13 +321,12 @@ class Summary(Strict):
         for row in self.rows:
             if row.zone not in known:
                 raise ValueError(f"row '{row.trace}' names the unknown zone '{row.zone}'")
-        keys = [r.trace for r in self.rows] + [i.trace for i in self.indices]
+        held: list[Row | IndexValue | Analysis] = [*self.rows, *self.indices, *self.analyses]
+        keys = [item.trace for item in held]
         if len(keys) != len(set(keys)):
             twice = sorted({k for k in keys if keys.count(k) > 1})[:3]
             raise ValueError(f"trace keys must be unique; given twice: {twice}")
-        if not self.provisional and (
-            any(r.provisional for r in self.rows) or any(i.provisional for i in self.indices)
-        ):
+        if not self.provisional and any(item.provisional for item in held):
             raise ValueError("a summary that holds provisional numbers is itself provisional")
         return self
 

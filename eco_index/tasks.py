@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from eco_index.cube import SCHEMA_VERSION, TaskRecord
+from eco_index.digests import hash_of, task_id
 from eco_index.grid import Grid, Tile
 from eco_index.period import Period
 
@@ -45,7 +44,7 @@ class Task:
 
     @property
     def id(self) -> str:
-        return "/".join((self.kind, self.time_id, *((self.tile.id,) if self.tile else ())))
+        return task_id(self.kind, self.time_id, self.tile)
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,6 @@ class PlannedTask:
 
     def record(self, receipt: Mapping[str, Any] | None = None) -> TaskRecord:
         return TaskRecord(self.digest, self.parts, receipt or {})
-
-
-def hash_of(value: Any) -> str:
-    """Return the sha256 of a JSON-able value, independent of key order."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def judge(task: Task, inputs: Mapping[str, Any], records: Mapping[str, TaskRecord]) -> PlannedTask:
@@ -286,14 +279,3 @@ def undecided(task: Task, records: Mapping[str, TaskRecord], reason: str) -> Pla
 
 def blocked(task: Task, reason: str) -> PlannedTask:
     return PlannedTask(task, "blocked", reason)
-
-
-def period_digest(period: Period, tiles: Iterable[Tile], states: Mapping[str, str]) -> str | None:
-    """Return the digest of a period's products in given states, None if a tile is missing."""
-    digests = []
-    for tile in tiles:
-        digest = states.get(Task("product", period.id, tile).id)
-        if digest is None:
-            return None
-        digests.append(digest)
-    return hash_of(digests)

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "eco_index"
 ORDER = {
     "errors": 0,
     "yamlio": 1, "period": 1, "grid": 1,
-    "catalog": 2, "products": 2, "summary": 2,
+    "catalog": 2, "digests": 2, "programme": 2, "products": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4,
     "sources": 5,
@@ -28,7 +28,7 @@ ORDER = {
     "zones": 12, "zonal": 12,
     "trend_kernels": 12,
     "zone_raster": 13, "change": 13, "trends": 13, "groundtruth": 13,
-    "indicators": 14,
+    "indicators": 14, "analysis": 14,
     "assessment": 15,
     "report": 16,
     "release": 17,

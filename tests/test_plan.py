@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from eco_index import composite, pipeline
 from eco_index.config import Region
 from eco_index.cube import TaskRecord
+from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
 from eco_index.period import Period
 from eco_index.plan import Plan, plan
-from eco_index.tasks import Task, TileIndex, hash_of, judge
+from eco_index.tasks import Task, TileIndex, judge
 
 YEAR = Period(2025)
 

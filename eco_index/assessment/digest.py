@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 from eco_index import __version__
 from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
+from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
 from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
 from eco_index.period_products import period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
 from eco_index.zone_raster import ZONES_VERSION
@@ -28,9 +29,7 @@ ASSESSMENT_VERSION = 1
 
 def products_digest(view: CubeView, period: Period) -> str | None:
     """Return the digest of all products of a period, None unless every tile is done."""
-    states = view.states()
-    found = [states.get(f"product/{period.id}/{tile.id}") for tile in view.grid.tiles()]
-    return None if None in found else _hash(found)
+    return period_digest(period, view.grid.tiles(), view.states())
 
 
 def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
@@ -43,6 +42,9 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
         if record is not None and (with_landcover or not record.needs_landcover):
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
+    ids += ["grassland_cover"] if programme.analyses.grassland_plots else []
+    ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
+    ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
 
 
@@ -64,9 +66,10 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
+    files += _ground_truth(region, programme, period)
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
-    return _hash(
+    return hash_of(
         {
             "versions": [
                 ASSESSMENT_VERSION, ZONAL_VERSION, CHANGE_VERSION, ZONES_VERSION, SCHEMA_VERSION,
@@ -75,8 +78,9 @@ def assessment_digest(
             "region": config,
             "programme": programme.model_dump(mode="json"),
             "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
-            "products": [products_digest(view, p) for p in (period, previous)],
+            "products": [products_digest(view, p) for p in _periods(programme, period, view)],
             "parameters": period_parameters(region),
+            "months": [m.id for m in region.config.period_months(period)],
             "overlays": {
                 m: method_of(region, m).overlay_digest
                 for m in programme_methods(region, programme)
@@ -85,6 +89,28 @@ def assessment_digest(
             "files": [_file(path) for path in files],
         }
     )  # fmt: skip
+
+
+def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list[Period]:
+    """Return every period a summary looks at."""
+    asked = programme.analyses
+    found = [period, period.previous()]
+    if asked.baseline is not None:
+        found.append(Period(asked.baseline, period.half))
+    if asked.trend is not None:
+        found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
+    return found
+
+
+def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
+    asked, config = programme.analyses, region.config.ground_truth
+    named = [config.plots, config.samples] if asked.ground_truth else []
+    named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
+    return [
+        region.catalog.path_of(dataset, "ground truth", period.year)
+        for dataset in named
+        if dataset is not None
+    ]
 
 
 def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:
@@ -105,8 +131,3 @@ def _file(path: Path | None) -> str | None:
     for name in names:
         digest.update(name.read_bytes())
     return digest.hexdigest()
-
-
-def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -50,11 +50,24 @@ Cluster = Annotated[
 ]
 
 
-def read_region(path: Path) -> Region:
+Interim = Annotated[
+    bool,
+    typer.Option(
+        "--interim",
+        help="Assess periods that are not complete yet from the months that are over; the results "
+        "are marked interim.",
+    ),
+]
+
+
+def read_region(path: Path, interim: bool = False) -> Region:
     """Read a region file with its catalogue and programmes."""
+    import datetime as dt
+
     from eco_index.config import load_region
 
-    return load_region(path)
+    region = load_region(path)
+    return region.interim(dt.date.today()) if interim else region
 
 
 def read_periods(texts: list[str]) -> list[Period]:
@@ -68,16 +81,9 @@ def read_programmes(region: Region, names: list[str] | None) -> list[str] | None
     """Check programme names against the region's; None stands for all."""
     if not names:
         return None
-    from eco_index.errors import UsageError
+    from eco_index.plan import programmes_of
 
-    for name in names:
-        if name not in region.programmes:
-            raise UsageError(
-                f"the region has no programme '{name}'",
-                where=f"{region.config.path}, key 'programmes'",
-                rule=f"programmes of the region: {', '.join(sorted(region.programmes))}",
-            )
-    return list(dict.fromkeys(names))
+    return programmes_of(region, [], names)
 
 
 def check_cluster(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 
 from eco_index.report.tables import Group
 from eco_index.report.text import Words, digits_of
-from eco_index.summary import IndexValue, MonthQuality, Row, Summary
+from eco_index.summary import IndexValue, MonthQuality, Row, Summary, is_total
 
 MOST_INDICATORS = 5
 MOST_UNITS = 6
@@ -22,7 +22,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     # All units together: named after the layer, for they are not always the whole region.
     layer = summary.programme.layer_title.get(words.language)
     names |= {
-        k: words("finding.total", layer=layer, all=v) for k, v in names.items() if k.startswith("_")
+        k: words("finding.total", layer=layer, all=v) for k, v in names.items() if is_total(k)
     }
     before = words.period(summary.period.compared_with) if summary.period.compared_with else ""
     found = _index_findings(summary, names, before, words)
@@ -30,6 +30,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
         found += _indicator(group, names, before, words)
     found += _changes(groups, names, before, words)
+    found += [f.get(words.language) for a in summary.analyses for f in a.findings]
     found += _quality(summary.quality, words)
     if summary.failures:
         found.append(words("finding.failed", n=len(summary.failures)))
@@ -44,7 +45,7 @@ def _indicator(group: Group, names: dict[str, str], before: str, words: Words) -
     title = words.name(group.title)
     rows = list(group.rows.values())
     valued = [r for r in rows if _known(r.value)]
-    single = [r for r in valued if not r.zone.startswith("_")] or valued
+    single = [r for r in valued if not is_total(r.zone)] or valued
     total = [r for r in valued if r not in single]
     found = []
     if valued:
@@ -74,7 +75,7 @@ def _changes(groups: list[Group], names: dict[str, str], before: str, words: Wor
         if not rows or not before:
             continue
         title = words.name(group.title)
-        single = [r for r in rows if not r.zone.startswith("_")] or rows
+        single = [r for r in rows if not is_total(r.zone)] or rows
         seen = [r for r in single if float(words.number(r.value, r.unit).replace(",", "")) > 0]
         if not seen:
             none.append(title)
@@ -149,7 +150,7 @@ def _index_findings(
         by_method.setdefault(index.method, []).append(index)
     for indices in by_method.values():
         done = [i for i in indices if _known(i.value)]
-        done.sort(key=lambda i: not i.unit.startswith("_"))  # the whole region first
+        done.sort(key=lambda i: not is_total(i.unit))  # the whole region first
         found += [_index_sentence(i, names, before, words) for i in done[: MOST_UNITS + 1]]
         open_ = [names.get(i.unit, i.name.get(words.language)) for i in indices]
         open_ = [n for n, i in zip(open_, indices, strict=True) if not _known(i.value)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from eco_index.summary import Summary
+from eco_index.summary import Summary, is_total
 
 
 def unit_table(summary: Summary) -> bytes | None:
@@ -23,7 +23,7 @@ def unit_table(summary: Summary) -> bytes | None:
     }
     rows: dict[str, dict[str, object]] = {}
     for index in summary.indices:
-        if index.unit.startswith("_"):
+        if is_total(index.unit):
             continue
         row = rows.setdefault(
             index.unit,

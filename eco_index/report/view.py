@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.font_manager import FontProperties
 
 from eco_index.report import index_tables, tables
+from eco_index.report.analyses import analysis_sections
 from eco_index.report.findings import findings
 from eco_index.report.pictures import (
     headline_charts,
@@ -20,11 +21,11 @@ from eco_index.report.pictures import (
 )
 from eco_index.report.tables import Cell, Group, Line, Table
 from eco_index.report.text import NO_VALUE, Words
-from eco_index.summary import IndexValue, Summary
+from eco_index.summary import IndexValue, Summary, is_total
 
 SECTIONS = (
-    "findings", "maps", "overview", "indices", "details", "methods", "quality", "inputs",
-    "provenance", "tracing",
+    "findings", "maps", "overview", "indices", "analyses", "details", "methods", "quality",
+    "inputs", "provenance", "tracing",
 )  # fmt: skip
 MOST_FAILURES = 60
 
@@ -104,6 +105,7 @@ def context_of(
         "charts": headline_charts(groups, summary, words, font),
         "zones_table": _zones_table(summary, words),
         "indices": _indices(summary, words, font),
+        "analyses": analysis_sections(summary, words),
         "details": [_detail(g, summary, words, font) for g in groups],
         "open_numbers": _open_numbers(summary, words),
         "methods": _methods(summary, words),
@@ -154,7 +156,7 @@ def _meta(summary: Summary, words: Words) -> list[tuple[str, str]]:
         (words("meta.region"), summary.region.name.get(language)),
         (words("meta.programme"), summary.programme.name.get(language)),
         (words("meta.layer"), summary.programme.layer_title.get(language)),
-        (words("meta.zones"), str(sum(not z.id.startswith("_") for z in summary.zones))),
+        (words("meta.zones"), str(sum(not is_total(z.id) for z in summary.zones))),
         (words("meta.period"), f"{info.start} – {info.end}"),
         (words("meta.months"), span),
         (
@@ -192,7 +194,7 @@ def _indices(summary: Summary, words: Words, font: FontProperties) -> list[dict[
         method = key.partition("@")[0]
         title = indices[0].title.get(words.language)
         # The line for all units together has no inputs of its own.
-        units = [i for i in indices if not i.unit.startswith("_")] or indices
+        units = [i for i in indices if not is_total(i.unit)] or indices
         titles = {k: v for m in summary.methods if m.id == method for k, v in m.inputs.items()}
         options = {k: v for m in summary.methods if m.id == method for k, v in m.options.items()}
         found.append(
