@@ -175,6 +175,13 @@ class GroundTruthConfig(Strict):
         return known_crs(value)
 
 
+class ForestConfig(Strict):
+    """What the official forest coverage rate needs besides the map."""
+
+    table: str | None = Field(None, description="dataset: unit, land_ha, linear_trees_ha")
+    rain: str | None = Field(None, description="dataset: mean annual rain, mm (raster)")
+
+
 class Schedule(Strict):
     """Cron lines of the deployments."""
 
@@ -206,6 +213,7 @@ class RegionConfig(Strict):
     ground_truth: GroundTruthConfig = GroundTruthConfig()
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
+    forest: ForestConfig = ForestConfig()
     max_failed_share: float = Field(0.2, ge=0, le=1)
     schedule: Schedule = Schedule()
     _path: Path = PrivateAttr(default=Path("region.yaml"))
@@ -396,6 +404,10 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    for key in ("table", "rain"):
+        value = getattr(config.forest, key)
+        if value is not None:
+            wanted.append((value, f"key 'forest.{key}'"))
     for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
         value = getattr(config.ground_truth, key)
         if value is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eco_index.assessment.parts import baseline, grassland, pattern, trend, truth
+from eco_index.assessment.parts import baseline, forest, grassland, pattern, trend, truth
 from eco_index.assessment.parts.context import Context, Part
 
 #: Part of `AnalysesConfig` to what makes it.
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
+    "forest_rate": forest.part,
     "trend": trend.part,
     "ground_truth": truth.part,
 }
