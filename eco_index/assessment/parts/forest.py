@@ -18,7 +18,6 @@ from eco_index.indicators.forest import (
     read_unit_table,
 )
 from eco_index.indices import forest as patches
-from eco_index.indices.forest_map import SHRUB_CLASS, SHRUBLAND, special_shrubland
 from eco_index.methods import Method, method_of
 from eco_index.products import PRODUCTS
 from eco_index.summary import (
@@ -155,10 +154,10 @@ def _with_shrubland(
     cover = np.where(stored == product.fill, np.nan, stored * product.scale)
     entry = context.region.catalog.get(context.region.config.forest.rain or "", "the forest rate")
     amount = auxiliary.read_values(rain, entry, grid, wide)
-    special, known = special_shrubland(land == SHRUB_CLASS, cover, amount, method)
+    special, known = patches.special_shrubland(land == patches.SHRUB_CLASS, cover, amount, method)
     out = forest.copy()
     plain = out == 0
-    out[plain & patches.minimum_patches(special, pixels)[inner]] = SHRUBLAND
+    out[plain & patches.minimum_patches(special, pixels)[inner]] = patches.SHRUBLAND
     out[plain & ~known[inner]] = patches.FILL
     return out
 
