@@ -241,6 +241,13 @@ class GroundTruthConfig(Strict):
         return known_crs(value)
 
 
+class ForestConfig(Strict):
+    """What the official forest coverage rate needs besides the map."""
+
+    table: str | None = Field(None, description="dataset: unit, land_ha, linear_trees_ha")
+    rain: str | None = Field(None, description="dataset: mean annual rain, mm (raster)")
+
+
 class Schedule(Strict):
     """Cron lines of the deployments."""
 
@@ -279,6 +286,7 @@ class RegionConfig(Strict):
     )
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
+    forest: ForestConfig = ForestConfig()
     max_failed_share: float = Field(0.2, ge=0, le=1)
     schedule: Schedule = Schedule()
     _path: Path = PrivateAttr(default=Path("region.yaml"))
@@ -478,6 +486,10 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
         wanted += [(e.dataset, f"key 'layers.{k}.editions'") for e in layer.editions]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    for key in ("table", "rain"):
+        value = getattr(config.forest, key)
+        if value is not None:
+            wanted.append((value, f"key 'forest.{key}'"))
     if config.weather is not None:
         wanted.append((config.weather, "key 'weather'"))
     for key in ("plots", "samples", "grassland_plots", "grassland_areas"):

@@ -34,6 +34,7 @@ class AnalysesConfig(Strict):
     early_warning: SeriesConfig | None = None
     targets: bool = Field(False, description="the targets of the region's plan")
     grassland_plots: bool = Field(False, description="official grassland cover from plots")
+    forest_rate: bool = Field(False, description="official forest coverage rate from map and table")
     ground_truth: bool = False
     baseline: int | None = Field(None, description="year to compare with besides last year")
 

@@ -22,7 +22,7 @@ ORDER = {
     "kernel_shifted": 7.5,
     "composite": 8, "auxiliary": 8,
     "indices": 9,
-    "cover": 9.5,
+    "cover": 9.5, "rsei_run": 9.5,
     "period_products": 10,
     "cube": 11,
     "zones": 12, "zonal": 12, "coverage_kernels": 12,

@@ -126,7 +126,7 @@ def test_unknown_shrubs_stay_unknown() -> None:
     shrub = np.array([True, True, True, True, False])
     cover = np.array([0.5, np.nan, np.nan, 0.1, np.nan])
     rain = np.array([300.0, 300.0, 900.0, np.nan, np.nan])
-    special, known = forest_map.special_shrubland(shrub, cover, rain, METHOD)
+    special, known = forest.special_shrubland(shrub, cover, rain, METHOD)
     assert special.tolist() == [True, False, False, False, False]
     # Much rain or little cover alone says no; no shrub, no question.
     assert known.tolist() == [True, False, True, True, True]

@@ -44,6 +44,7 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
     ids += ["grassland_cover"] if programme.analyses.grassland_plots else []
+    ids += ["forest_coverage"] if programme.analyses.forest_rate and with_landcover else []
     ids += ["residual_trend"] if programme.analyses.attribution else []
     ids += ["early_warning"] if programme.analyses.early_warning else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
@@ -116,6 +117,8 @@ def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) ->
     asked, config = programme.analyses, region.config.ground_truth
     named = [config.plots, config.samples] if asked.ground_truth else []
     named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
+    forest = region.config.forest
+    named += [forest.table, forest.rain] if asked.forest_rate else []
     named += [region.config.weather] if asked.attribution else []
     return [
         region.catalog.path_of(dataset, "ground truth", period.year)

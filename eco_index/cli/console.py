@@ -30,6 +30,8 @@ STAGE_TITLES = {
     "chips": "drawing leads",
     "publish": "publishing",
     "verify": "verifying",
+    "end members": "fitting end members",
+    "rsei": "computing RSEI",
 }
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from eco_index.errors import InputError
-from eco_index.indices.forest import FILL
-from eco_index.indices.forest_map import FOREST, SHRUBLAND
+from eco_index.indices.forest import FILL, FOREST, SHRUBLAND
 
 _COLUMNS = ("unit", "land_ha", "linear_trees_ha")
 

@@ -1,7 +1,7 @@
 """Forest mask: tree cover in patches of a minimum area, exact across tile borders.
 
 With a map of canopy closure the mask follows the official definition of tree cover. Numbers:
-``configs/methods/forest_coverage.yaml``; specially defined shrubland: `forest_map`.
+``configs/methods/forest_coverage.yaml``; whole maps: `forest_map`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from eco_index.errors import InputError, UsageError
+from eco_index.methods import Method
 
 VERSION = 1  # changes when results change
 
@@ -19,6 +20,8 @@ VERSION = 1  # changes when results change
 FOREST_CLASSES = (21,)
 # Where canopy closure is known, it decides, not the legend: open woodland may reach 0.20 as well.
 TREE_CLASSES = (21, 23)
+SHRUB_CLASS = 22
+FOREST, SHRUBLAND = 1, 2
 FILL = 255
 MAX_HALO = 4096
 _EIGHT = np.ones((3, 3), np.int8)  # pixels that touch at a side or corner belong together
@@ -91,15 +94,66 @@ def closed_canopy(canopy: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndar
     InputError
         Values beyond 0–1: per cent, or a no-data code.
     """
-    with np.errstate(invalid="ignore"):
-        wrong = (canopy < 0) | (canopy > 1)
-    if wrong.any():
-        raise InputError(
-            f"canopy closure holds {int(wrong.sum())} values from {canopy[wrong].min():g} to "
-            f"{canopy[wrong].max():g}",
-            rule="a share, 0 to 1, NaN where unknown",
-            fix="per cent: give 'scale: 0.01' in the catalogue; name the no-data value there too",
-        )
+    hint = "per cent: give 'scale: 0.01' in the catalogue; name the no-data value there too"
+    _check("canopy closure", canopy, 1, "a share, 0 to 1, NaN where unknown", hint)
     known = ~np.isnan(canopy)
     # 1e-6: 20 x 0.01 in single precision is still 0.20.
     return known & (np.where(known, canopy, 0) >= limit - 1e-6), known
+
+
+def special_shrubland(
+    shrub: np.ndarray, cover: np.ndarray, rain: np.ndarray, method: Method
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where shrubland counts as forest by law because the land is arid.
+
+    Parameters
+    ----------
+    shrub : bool array
+        Shrubland.
+    cover : float array
+        Cover of the shrubs, a share of 0–1; NaN where unknown.
+    rain : float array
+        Mean annual rain, mm; NaN where unknown.
+    method : Method
+        ``forest_coverage``.
+
+    Returns
+    -------
+    special : bool array
+        Shrubs of enough cover where it rains little.
+    known : bool array
+        False where shrubs grow and cover or rain is not known, unless the other one says no.
+
+    Raises
+    ------
+    InputError
+        Cover in per cent, rain that is no annual sum in mm.
+
+    Notes
+    -----
+    The rules for shrubs above the tree line, on karst and in dry-hot valleys are not evaluated.
+    """
+    share, millimetres = np.asarray(cover, np.float64), np.asarray(rain, np.float64)
+    _check("shrub cover", share, 1, "a share, 0 to 1", "per cent must be divided by 100")
+    _check("annual rain", millimetres, 15_000, "0 to 15000 mm", "give the mean annual sum in mm")
+    if share.shape != shrub.shape or millimetres.shape != shrub.shape:
+        raise InputError("shrub, cover and rain differ in shape", rule="one grid")
+    least = method.number("shrub_cover").required
+    most = method.number("shrub_rain_mm").required
+    with np.errstate(invalid="ignore"):
+        dense, arid = share >= least - 1e-6, millimetres < most
+        no = (share < least - 1e-6) | (millimetres >= most)
+    known = ~shrub | no | (~np.isnan(share) & ~np.isnan(millimetres))
+    return shrub & dense & arid, known
+
+
+def _check(name: str, values: np.ndarray, most: float, rule: str, fix: str) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = (values < 0) | (values > most)
+    if wrong.any():
+        bad = values[wrong]
+        raise InputError(
+            f"{name} holds {int(wrong.sum())} values from {bad.min():g} to {bad.max():g}",
+            rule=rule,
+            fix=fix,
+        )

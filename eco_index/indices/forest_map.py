@@ -12,65 +12,20 @@ import numpy as np
 import xarray as xr
 
 from eco_index.errors import InputError
-from eco_index.indices.doors import checked
 from eco_index.indices.forest import (
     FILL,
+    FOREST,
     FOREST_CLASSES,
+    SHRUB_CLASS,
+    SHRUBLAND,
     TREE_CLASSES,
     closed_canopy,
     halo_of,
     min_pixels,
     minimum_patches,
+    special_shrubland,
 )
 from eco_index.methods import Method
-
-SHRUB_CLASS = 22
-FOREST, SHRUBLAND = 1, 2
-
-
-def special_shrubland(
-    shrub: np.ndarray, cover: np.ndarray, rain: np.ndarray, method: Method
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where shrubland counts as forest by law because the land is arid.
-
-    Parameters
-    ----------
-    shrub : bool array
-        Shrubland.
-    cover : float array
-        Cover of the shrubs, a share of 0–1; NaN where unknown.
-    rain : float array
-        Mean annual rain, mm; NaN where unknown.
-    method : Method
-        ``forest_coverage``.
-
-    Returns
-    -------
-    special : bool array
-        Shrubs of enough cover where it rains little.
-    known : bool array
-        False where shrubs grow and cover or rain is not known, unless the other one says no.
-
-    Raises
-    ------
-    InputError
-        Cover in per cent, rain that is no annual sum in mm.
-
-    Notes
-    -----
-    The rules for shrubs above the tree line, on karst and in dry-hot valleys are not evaluated.
-    """
-    share = checked(cover, "shrub cover", "1", 0, 1, "per cent must be divided by 100")
-    millimetres = checked(rain, "annual rain", "mm", 0, 15_000, "mean annual sum in mm")
-    if share.shape != shrub.shape or millimetres.shape != shrub.shape:
-        raise InputError("shrub, cover and rain differ in shape", rule="one grid")
-    least = method.number("shrub_cover").required
-    most = method.number("shrub_rain_mm").required
-    with np.errstate(invalid="ignore"):
-        dense, arid = share >= least - 1e-6, millimetres < most
-        no = (share < least - 1e-6) | (millimetres >= most)
-    known = ~shrub | no | (~np.isnan(share) & ~np.isnan(millimetres))
-    return shrub & dense & arid, known
 
 
 def forest_map(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from eco_index.assessment.parts import (
     attribution,
     baseline,
+    forest,
     grassland,
     pattern,
     targets,
@@ -21,6 +22,7 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
+    "forest_rate": forest.part,
     "targets": targets.part,
     "trend": trend.part,
     "attribution": attribution.part,
