@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 
@@ -22,58 +21,12 @@ from eco_index.indices.wind import (
     wind_cover_factor,
     wind_erosion,
 )
+from eco_index.indices.wind_kernels import fixation
 from eco_index.methods import Method
 
 VERSION = 1  # changes when results change
 
 Array = np.ndarray[Any, Any]
-
-
-@numba.njit(nogil=True, cache=True)
-def _fixation(
-    maps: tuple[Array, Array, Array, Array, Array, Array, Array],
-    types: Array,
-    rates: Array,
-    n: Array,
-    out: Array,
-) -> int:
-    """Fill `out` with t/(km² a); return how many inputs were out of range."""
-    weather, sands, silts, clays, organics, reliefs, covers = maps
-    bad = 0
-    height, width = out.shape
-    z, power = n[16], -n[15]
-    for i in range(height):
-        for j in range(width):
-            wf, sand, silt = weather[i, j], sands[i, j], silts[i, j]
-            clay, organic = clays[i, j], organics[i, j]
-            relief, share, kind = reliefs[i, j], covers[i, j], types[i, j]
-            bad += wf < 0.0 or wf > 1e6 or sand < 0.0 or sand > 100.0 or silt < 0.0 or silt > 100.0
-            bad += clay < 0.0 or clay > 100.0 or abs(sand + silt + clay - 100.0) > 2.0
-            bad += organic < 0.0 or organic > 100.0 or relief < 0.0 or relief > 9000.0
-            bad += share < 0.0 or share > 1.0 or kind < 0 or kind >= rates.size
-            out[i, j] = np.nan
-            if kind <= 0 or kind >= rates.size or not clay > 0.0:
-                continue
-            ef = n[0] + n[1] * sand + n[2] * silt + n[3] * (sand / clay)
-            ef = (ef + n[4] * organic) / 100.0
-            if ef < 0.0:
-                ef = 0.0
-            elif ef > 1.0:
-                ef = 1.0
-            scf = 1.0 / (1.0 + n[6] * clay * clay + n[7] * organic * organic)
-            kr = n[8] * relief * relief / n[12]
-            rough = n[9] * kr + n[10] * np.exp(n[11] * np.log(kr))
-            rough = 1.0 if rough >= 0.0 else np.exp(rough)
-            potential = wf * ef * scf * rough
-            log_c = -rates[kind] * 100.0 * share
-            c = np.exp(log_c)
-            r = z / n[14] * np.exp(power * np.log(potential))
-            a = r * np.exp(power * log_c)
-            r, a = r * r, a * a
-            before = r * np.exp(-r)
-            after = a * np.exp(-a) * c
-            out[i, j] = 1000.0 * 2.0 / z * n[13] * potential * (before - after)
-    return bad
 
 
 _NUMBERS = (
@@ -132,8 +85,10 @@ class FixationChain:
         if np.asarray(types).dtype.kind not in "iu":
             return self.plain(*given)
         out = np.empty(np.shape(weather))
-        maps = (weather, sand, silt, clay, organic, relief, cover)
-        bad = _fixation(maps, types, self._rates, self._n, out)
+        maps = tuple(
+            np.ascontiguousarray(a) for a in (weather, sand, silt, clay, organic, relief, cover)
+        )
+        bad = fixation(maps, np.ascontiguousarray(types), self._rates, self._n, out)
         return self.plain(*given) if bad else out
 
     def plain(
