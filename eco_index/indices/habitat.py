@@ -21,7 +21,7 @@ import xarray as xr
 from eco_index.errors import InputError, UsageError
 from eco_index.indices import habitat_kernels as kernels
 from eco_index.indices.doors import check_codes, check_units, checked
-from eco_index.indices.habitat_parameters import HabitatParameters
+from eco_index.indices.habitat_parameters import HabitatParameters, Threat
 from eco_index.indices.terrain import check_pixel
 
 VERSION = 1  # changes when results change
@@ -35,11 +35,13 @@ class _Source:
 
     name: str
     classes: tuple[int, ...]
+    marked: Array  # uint8 by class code: 1 where the class is the threat
     distance: float
     exponential: bool
     reach: tuple[int, int]
     table: Array  # weight times sensitivity by class code
     densities: dict[int, kernels.Density]  # by levels
+    by_square: Array | None  # decay by squared distance, where pixels are square
 
 
 class HabitatChain:
@@ -76,13 +78,22 @@ class HabitatChain:
                 _Source(
                     name,
                     threat.classes,
+                    np.isin(np.arange(size), threat.classes).astype(np.uint8),
                     threat.max_distance_m,
                     threat.decay == "exponential",
                     kernels.reach_of(threat.max_distance_m, self.pixel),
                     table,
                     {n: kernels.Density(weights, n) for n in levels},
+                    self._by_square(threat) if self._nearest else None,
                 )
             )
+
+    def _by_square(self, threat: Threat) -> Array | None:
+        width, height = self.pixel
+        if width != height or threat.max_distance_m > 2000 * width:  # a table of moderate size
+            return None
+        exponential = threat.decay == "exponential"
+        return kernels.decay_by_square(threat.max_distance_m, width, exponential)
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -122,30 +133,38 @@ class HabitatChain:
         return out
 
     def _threat(self, source: _Source, cover: Array, values: Array | None) -> tuple[Array, int]:
-        """Return whole numbers 0 … levels, and the levels."""
+        """Return whole numbers 0 … levels (uint8), and the levels."""
         if values is None:
-            return np.isin(cover, source.classes), 1
-        if values.dtype.kind == "f":
-            gaps = int(np.isnan(values).sum())
+            return kernels.marks(cover, source.marked), 1
+        levels = kernels.LEVELS if values.dtype.kind == "f" and not self._nearest else 1
+        out = np.empty(values.shape, np.uint8)
+        if values.dtype.kind not in "fiub" or kernels.whole_levels(values, levels, out):
+            gaps = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
             if gaps:
                 raise InputError(
                     f"the threat '{source.name}' is missing at {gaps} pixels",
                     rule="a threat is known everywhere: what is missing is not 'no threat'",
                     fix="fill with 0 where you know that there is none",
                 )
-        checked(values, source.name, "1", 0, 1, "a share of the pixel; 255 is no threat value")
-        if values.dtype.kind in "iub":
-            return values, 1
-        if self._nearest:
-            odd = int(((values > 0) & (values < 1)).sum())
+            checked(values, source.name, "1", 0, 1, "a share of the pixel; 255 is no threat value")
+        if self._nearest and values.dtype.kind == "f":
+            odd = int((values != out).sum())
             if odd:
                 raise InputError(
                     f"the threat '{source.name}' holds {odd} shares between 0 and 1",
                     rule="influence 'nearest' needs maps of 0 and 1",
                     fix="choose a threshold, or influence: density",
                 )
-            return values, 1
-        return np.rint(values * kernels.LEVELS), kernels.LEVELS
+        return out, levels
+
+    def _nearest_influence(self, source: _Source, marked: Array) -> Array:
+        influence: Array
+        if source.by_square is not None:
+            influence = kernels.nearest_square(marked, source.reach[0], source.by_square)
+        else:
+            size = (*self.pixel, source.distance)
+            influence = kernels.nearest_decay(marked, source.reach, size, source.exponential)
+        return influence
 
     def _add(
         self,
@@ -170,13 +189,10 @@ class HabitatChain:
                     # No influence, but classes without value must still become missing.
                     sums, scale = np.zeros((bottom - top, right - left)), 1.0
                 elif self._nearest:
-                    size = (*self.pixel, source.distance)
-                    marked = np.ascontiguousarray(part, np.bool_)
-                    sums = kernels.nearest_decay(marked, source.reach, size, source.exponential)
-                    scale = 1.0
+                    sums, scale = self._nearest_influence(source, np.ascontiguousarray(part)), 1.0
                 else:
                     density = source.densities[levels]
-                    sums, scale = density(part), density.scale
+                    sums, scale = density(np.ascontiguousarray(part)), density.scale
                 table, whole = source.table, not self._nearest
                 kernels.add_threat(sums, scale, whole, codes[where], table, out[where])
 
