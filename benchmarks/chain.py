@@ -117,12 +117,12 @@ def _codec(dtype: Any) -> Any:
 def _write(data: Any, path: str) -> None:
     import dask
 
-    encoding = {
-        n: {"compressors": [_codec(np.float32)], "chunks": (CHUNK, CHUNK), "_FillValue": np.nan}
-        for n in data.data_vars
-    }
+    encoding = {"compressors": [_codec(np.float32)], "chunks": (CHUNK, CHUNK), "_FillValue": np.nan}
+    mode: Any = "w"
     with dask.config.set(scheduler="threads", num_workers=cores()):
-        data.to_zarr(path, mode="w", encoding=encoding, consolidated=False)
+        for name in data.data_vars:  # one map after the other: the least memory, for both sides
+            data[[name]].to_zarr(path, mode=mode, encoding={name: encoding}, consolidated=False)
+            mode = "a"
 
 
 def habitat_parameters(influence: str) -> Any:
