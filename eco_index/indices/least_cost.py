@@ -145,9 +145,12 @@ def cost_links(
                 rule=f"{least_resistance:g} (least_resistance) or more; NaN or .inf: no way",
                 fix="correct the map, or least_resistance",
             )
-        found, cost = costs_from(near, land, number, dy, dx, max_cost)
-        known = np.isin(found, box[:, 0])
-        found, cost = found[known], cost[known]
+        edge = costs_from(near, land, number, dy, dx, max_cost)
+        at = np.flatnonzero(np.isfinite(edge))
+        at = at[np.isin(near.ravel()[at], box[:, 0])]
+        at = at[np.argsort(near.ravel()[at], kind="stable")]
+        found, starts = np.unique(near.ravel()[at], return_index=True)
+        cost = np.minimum.reduceat(edge[at], starts) if at.size else np.zeros(0)
         first.append(np.full(found.size, position, np.int64))
         second.append(np.searchsorted(box[:, 0], found))
         costs.append(cost)

@@ -10,8 +10,16 @@ from eco_index.indices.connectivity_kernels import pop, push
 
 
 @njit(cache=True, nogil=True)
+def _grown(keys, nodes):
+    size = keys.size
+    more, others = np.empty(2 * size), np.empty(2 * size, np.int64)
+    more[:size], others[:size] = keys, nodes
+    return more, others
+
+
+@njit(cache=True, nogil=True)
 def costs_from(labels, resistance, source, dy, dx, limit):
-    """Return patches reached from one patch and the least cost to the edge of each.
+    """Return the least cost from one patch to the edge of every pixel of other patches.
 
     Parameters
     ----------
@@ -28,16 +36,15 @@ def costs_from(labels, resistance, source, dy, dx, limit):
 
     Returns
     -------
-    found : int64[n]
-        Patch numbers above `source`, in ascending order.
-    cost : float64[n]
+    edge : float64[h * w]
+        Infinite where nothing is reached, and at patches with numbers up to `source`.
     """
     height, width = labels.shape
     cost = np.full(height * width, np.inf)
     done = np.zeros(height * width, np.bool_)
     keys, nodes = np.empty(1024), np.empty(1024, np.int64)
     heap = 0
-    best = {np.int64(0): 0.0}
+    edge = np.full(height * width, np.inf)
     diagonal = np.hypot(dy, dx)
     for y in range(height):
         for x in range(width):
@@ -58,7 +65,7 @@ def costs_from(labels, resistance, source, dy, dx, limit):
             )
             if not inner:
                 if heap == keys.size:
-                    keys, nodes = np.append(keys, keys), np.append(nodes, nodes)
+                    keys, nodes = _grown(keys, nodes)
                 heap = push(keys, nodes, heap, 0.0, y * width + x)
     while heap:
         heap = pop(keys, nodes, heap)
@@ -79,25 +86,16 @@ def costs_from(labels, resistance, source, dy, dx, limit):
                     continue
                 length = diagonal if a != 0 and b != 0 else (dy if a != 0 else dx)
                 half = cost[u] + 0.5 * length * here
-                if other > source and half <= limit and (other not in best or half < best[other]):
-                    best[other] = half
+                v = i * width + j
+                if other > source and half <= limit and half < edge[v]:
+                    edge[v] = half
                 r = resistance[i, j]
                 if not (r > 0.0 and r < np.inf):
                     continue
-                v, d = i * width + j, half + 0.5 * length * r
+                d = half + 0.5 * length * r
                 if d < cost[v] and d <= limit:
                     cost[v] = d
                     if heap == keys.size:
-                        keys, nodes = np.append(keys, keys), np.append(nodes, nodes)
+                        keys, nodes = _grown(keys, nodes)
                     heap = push(keys, nodes, heap, d, v)
-    found = np.empty(len(best) - 1, np.int64)
-    k = 0
-    for label in best:
-        if label > 0:
-            found[k] = label
-            k += 1
-    found.sort()
-    out = np.empty(found.size)
-    for k in range(found.size):
-        out[k] = best[found[k]]
-    return found, out
+    return edge
