@@ -155,8 +155,8 @@ def with_halo(
     Parameters
     ----------
     function : callable
-        First argument: (h + 2, w + 2) with a border of one pixel, NaN beyond the map; the others:
-        (h, w). Returns (h, w).
+        First argument: (h + 2, w + 2) floats with a border of one pixel, NaN beyond the map.
+        The others: (h, w). Returns (h, w).
     dem : xarray.DataArray
         (rows, columns); may be chunked.
     *others : xarray.DataArray
@@ -190,7 +190,7 @@ def with_halo(
                 )
     if dem.ndim != 2:
         raise InputError(f"the elevation has the dimensions {dem.dims}", rule="rows, columns")
-    floats = dem.astype(np.float64)
+    floats = dem if dem.dtype.kind == "f" else dem.astype(np.float64)
     if dem.chunks is None:
         padded = np.pad(floats.to_numpy(), 1, constant_values=np.nan)
         data: Any = function(padded, *(o.to_numpy() for o in others))
