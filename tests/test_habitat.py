@@ -193,6 +193,21 @@ def test_sums_of_a_large_transform_are_the_exact_whole_numbers(levels):
     assert 1 / density.scale == whole.sum() * levels
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.001, 0.3), st.floats(20, 190))
+def test_both_ways_to_sum_and_both_ways_to_the_nearest_agree(seed, share, distance):
+    pixel = (20.0, 20.0)
+    density = kernels.Density(kernels.decay_weights(distance, pixel, seed % 2 == 0), 1)
+    ry, rx = density.reach
+    g = np.random.default_rng(seed)
+    marked = (g.random((19 + 2 * ry, 23 + 2 * rx)) < share).astype(np.uint8)
+    assert np.array_equal(np.rint(density.by_fft(marked)), density.by_edges(marked))
+    table = kernels.decay_by_square(distance, 20.0, seed % 2 == 0)
+    fast = kernels.nearest_square(marked, ry, table)
+    slow = kernels.nearest_decay(marked, (ry, rx), (*pixel, distance), seed % 2 == 0)
+    np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-12)
+
+
 def test_a_map_larger_than_one_transform_is_cut():
     p = parameters(influence="density")
     road = xr.DataArray(np.zeros((5, 3000), np.uint8), dims=("y", "x"))

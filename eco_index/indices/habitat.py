@@ -70,10 +70,6 @@ class HabitatChain:
             table = np.full(size, np.nan)
             for code, entry in parameters.classes.items():
                 table[code] = threat.weight / total * entry.sensitivity.get(name, 0.0)
-            weights = kernels.decay_weights(
-                threat.max_distance_m, self.pixel, threat.decay == "exponential"
-            )
-            levels = () if self._nearest else (1, kernels.LEVELS)
             self.sources.append(
                 _Source(
                     name,
@@ -83,10 +79,15 @@ class HabitatChain:
                     threat.decay == "exponential",
                     kernels.reach_of(threat.max_distance_m, self.pixel),
                     table,
-                    {n: kernels.Density(weights, n) for n in levels},
+                    {} if self._nearest else self._densities(threat),
                     self._by_square(threat) if self._nearest else None,
                 )
             )
+
+    def _densities(self, threat: Threat) -> dict[int, kernels.Density]:
+        exponential = threat.decay == "exponential"
+        weights = kernels.decay_weights(threat.max_distance_m, self.pixel, exponential)
+        return {levels: kernels.Density(weights, levels) for levels in (1, kernels.LEVELS)}
 
     def _by_square(self, threat: Threat) -> Array | None:
         width, height = self.pixel
