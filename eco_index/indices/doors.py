@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from eco_index.errors import InputError
+from eco_index.indices.surroundings import surrounded
 
 
 def checked(
@@ -197,8 +198,7 @@ def with_halo(
     else:
         import dask.array as da
 
-        depth = {0: 1, 1: 1}
-        padded = da.overlap.overlap(floats.data, depth=depth, boundary=np.nan)
+        padded = surrounded(floats.data, (1, 1), np.nan)
         rest = [da.asarray(o.data).rechunk(floats.data.chunks) for o in others]
         data = da.map_blocks(function, padded, *rest, dtype=dtype, chunks=floats.data.chunks)
     return xr.DataArray(data, dims=dem.dims, coords=dem.coords)

@@ -22,6 +22,7 @@ from eco_index.errors import InputError, UsageError
 from eco_index.indices import habitat_kernels as kernels
 from eco_index.indices.doors import check_codes, check_units, checked
 from eco_index.indices.habitat_parameters import HabitatParameters, Threat
+from eco_index.indices.surroundings import surrounded
 from eco_index.indices.terrain import check_pixel
 
 VERSION = 1  # changes when results change
@@ -304,11 +305,8 @@ def _lazy(
         da.overlap.ensure_minimum_chunksize(max(d, 1), c)
         for d, c in zip(depth, cover.chunks, strict=True)
     )
-    sides = dict(enumerate(depth))
     padded = [
-        da.overlap.overlap(
-            da.asarray(a).rechunk(chunks), depth=sides, boundary=0, allow_rechunk=False
-        )
+        surrounded(da.asarray(a).rechunk(chunks), depth, 0)
         for a in (cover, *(m.data for m in maps))
     ]
     rest = [] if access is None else [da.asarray(access.data).rechunk(chunks)]
