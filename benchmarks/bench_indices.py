@@ -1,9 +1,12 @@
-"""Patches against pylandstats and connectivity against networkx, in one run.
+"""Patches against pylandstats, connectivity against networkx, services against plain xarray.
 
 Prints one JSON object. `components_ratio_pylandstats` is the peer's time over ours for patches with
 areas, perimeters and adjacencies of one land-cover map; `components_peak_mib` the greatest resident
 memory of our process, the map streamed block by block and never held whole;
 `pc_ratio_networkx` the peer's time over ours for PC on one network. Both sides must agree.
+`chain_ratio_xarray` is the peer's time over ours for soil retention, sand fixation and habitat
+quality, from disk to disk, `chain_peak_mib` our greatest resident memory; `chain_density_…` are the
+same with the other influence of threats (see `benchmarks/chain.py`).
 Each side runs in a process of its own, ours after one small run (compiled code is kept on disk).
 """
 
@@ -12,15 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.chain import chain
+from benchmarks.processes import alone, peak_mib
 
 BLOCK = 2048
 CLASSES = 6
@@ -42,11 +46,6 @@ def strip(size: int, row: int, height: int) -> np.ndarray:
         at = noise.integers(0, size, size // 50)
         cover[k, at] = noise.integers(1, CLASSES + 1, at.size)
     return cover
-
-
-def peak_mib() -> float:
-    """Return the greatest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def our_patches(path: str, size: int) -> dict[str, float]:
@@ -142,12 +141,6 @@ def peer_pc(n: int, importance: bool) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "value": total}
 
 
-def alone(work: Callable[..., dict[str, float]], *args: Any) -> dict[str, float]:
-    """Run in a fresh process, so that memory and caches are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, args)
-
-
 def strips(size: int) -> Iterator[np.ndarray]:
     """Yield the map in strips of at most 256 rows."""
     for row in range(0, size, 256):
@@ -203,17 +196,30 @@ def paths(n: int, peer_n: int, importance: bool) -> dict[str, float]:
     return out
 
 
+PARTS = ("components", "pc", "chain")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks indices", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="part to run (default: all)")
     parser.add_argument("--size", type=int, default=2000, help="side of the map, pixels")
     parser.add_argument("--peer-size", type=int, help="side of the peer's map (default: --size)")
     parser.add_argument("--patches", type=int, default=1500, help="patches of the network")
     parser.add_argument("--peer-patches", type=int, help="patches for the peer")
     parser.add_argument("--importance", action="store_true", help="time dPC of every patch as well")
+    parser.add_argument("--chain-size", type=int, default=2000, help="side of the chain's maps")
+    parser.add_argument("--chain-runs", type=int, default=1, help="runs of each side, in turns")
     given = parser.parse_args(arguments)
-    result = components(given.size, given.peer_size or given.size)
-    result |= paths(given.patches, given.peer_patches or given.patches, given.importance)
+    parts = given.only or PARTS
+    result: dict[str, float] = {}
+    if "components" in parts:
+        result |= components(given.size, given.peer_size or given.size)
+    if "pc" in parts:
+        result |= paths(given.patches, given.peer_patches or given.patches, given.importance)
+    if "chain" in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            result |= chain(given.chain_size, given.chain_runs, Path(folder))
     print(json.dumps(result))
 
 

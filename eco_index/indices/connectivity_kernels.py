@@ -7,7 +7,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def _push(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
+def push(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
     i = size
     while i > 0:
         up = (i - 1) >> 1
@@ -20,7 +20,7 @@ def _push(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _pop(keys, nodes, size):  # type: ignore[no-untyped-def]
+def pop(keys, nodes, size):  # type: ignore[no-untyped-def]
     """Move the least entry to position size - 1 and return the smaller size."""
     least, at = keys[0], nodes[0]
     size -= 1
@@ -80,9 +80,9 @@ def path_sums(starts, ends, lengths, areas, limit, removal):  # type: ignore[no-
     nodes = np.empty(keys.size, np.int64)
     for s in range(n):
         distance[s], parent[s] = 0.0, -1
-        heap, count = _push(keys, nodes, 0, 0.0, s), 0
+        heap, count = push(keys, nodes, 0, 0.0, s), 0
         while heap:
-            heap = _pop(keys, nodes, heap)
+            heap = pop(keys, nodes, heap)
             u = nodes[heap]
             if settled[u]:
                 continue
@@ -93,7 +93,7 @@ def path_sums(starts, ends, lengths, areas, limit, removal):  # type: ignore[no-
                 v, d = ends[e], distance[u] + lengths[e]
                 if d < distance[v] and d <= limit:
                     distance[v], parent[v] = d, u
-                    heap = _push(keys, nodes, heap, d, v)
+                    heap = push(keys, nodes, heap, d, v)
         total = 0.0
         for k in range(1, count):
             total += areas[order[k]] * np.exp(-distance[order[k]])
@@ -131,9 +131,9 @@ def path_sums(starts, ends, lengths, areas, limit, removal):  # type: ignore[no-
                             best = min(best, distance[v] + lengths[e])
                     if best <= limit and best < np.inf:
                         other[u] = best
-                        heap = _push(keys, nodes, heap, best, u)
+                        heap = push(keys, nodes, heap, best, u)
                 while heap:
-                    heap = _pop(keys, nodes, heap)
+                    heap = pop(keys, nodes, heap)
                     u = nodes[heap]
                     if keys[heap] > other[u]:
                         continue
@@ -141,7 +141,7 @@ def path_sums(starts, ends, lengths, areas, limit, removal):  # type: ignore[no-
                         v, d = ends[e], other[u] + lengths[e]
                         if mark[v] == stamp and d < other[v] and d <= limit:
                             other[v] = d
-                            heap = _push(keys, nodes, heap, d, v)
+                            heap = push(keys, nodes, heap, d, v)
                 loss = 0.0
                 for p in range(first, last):
                     u = row[p]

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from eco_index.errors import InputError
+from eco_index.indices.surroundings import surrounded
 
 
 def checked(
@@ -155,8 +156,8 @@ def with_halo(
     Parameters
     ----------
     function : callable
-        First argument: (h + 2, w + 2) with a border of one pixel, NaN beyond the map; the others:
-        (h, w). Returns (h, w).
+        First argument: (h + 2, w + 2) floats with a border of one pixel, NaN beyond the map.
+        The others: (h, w). Returns (h, w).
     dem : xarray.DataArray
         (rows, columns); may be chunked.
     *others : xarray.DataArray
@@ -190,15 +191,14 @@ def with_halo(
                 )
     if dem.ndim != 2:
         raise InputError(f"the elevation has the dimensions {dem.dims}", rule="rows, columns")
-    floats = dem.astype(np.float64)
+    floats = dem if dem.dtype.kind == "f" else dem.astype(np.float64)
     if dem.chunks is None:
         padded = np.pad(floats.to_numpy(), 1, constant_values=np.nan)
         data: Any = function(padded, *(o.to_numpy() for o in others))
     else:
         import dask.array as da
 
-        depth = {0: 1, 1: 1}
-        padded = da.overlap.overlap(floats.data, depth=depth, boundary=np.nan)
+        padded = surrounded(floats.data, (1, 1), np.nan)
         rest = [da.asarray(o.data).rechunk(floats.data.chunks) for o in others]
         data = da.map_blocks(function, padded, *rest, dtype=dtype, chunks=floats.data.chunks)
     return xr.DataArray(data, dims=dem.dims, coords=dem.coords)

@@ -1,4 +1,4 @@
-"""The RUSLE chain from elevation to retention in one pass over each block (Numba).
+"""The RUSLE chain from elevation to retention in one pass over each block.
 
 The same formulas as `soil` and `terrain`, fused: no intermediate map is made. Every pixel is
 computed for itself from its 3 × 3 window, so that the result does not depend on the chunks.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 
 from eco_index.indices.doors import check_units, with_halo
 from eco_index.indices.soil import cover_factor, cover_table, soil_loss
+from eco_index.indices.soil_kernels import retention
 from eco_index.indices.terrain import (
     check_pixel,
     horn_slope,
@@ -25,73 +25,6 @@ from eco_index.methods import Method
 VERSION = 1  # changes when results change
 
 Array = np.ndarray[Any, Any]
-_DRY = 5
-
-
-@numba.njit(nogil=True, cache=True)
-def _retention(
-    z: Array,
-    r: Array,
-    k: Array,
-    types: Array,
-    cover: Array,
-    size: tuple[float, float, float],
-    n: Array,
-    limits: Array,
-    table: Array,
-    out: Array,
-) -> int:
-    """Fill `out` with t/(hm² a); return how many inputs were out of range."""
-    dx, dy, length = size
-    bad = 0
-    height, width = out.shape
-    for i in range(height):
-        for j in range(width):
-            gap = False
-            for a in range(3):
-                for b in range(3):
-                    v = z[i + a, j + b]
-                    gap |= np.isnan(v)
-                    bad += v < -500.0 or v > 9000.0
-            rr, kk, share, kind = r[i, j], k[i, j], cover[i, j], types[i, j]
-            bad += rr < 0.0 or rr > 1e5 or kk < 0.0 or kk > 0.2
-            bad += share < 0.0 or share > 1.0 or kind < 0 or kind >= table.shape[0]
-            out[i, j] = np.nan
-            if gap or np.isnan(rr) or np.isnan(kk) or kind <= 0 or kind >= table.shape[0]:
-                continue
-            if kind >= _DRY and np.isnan(share):
-                continue
-            if kind == _DRY:
-                c = 1.0
-                if share > 0.0:
-                    c = min(1.0, max(0.0, n[14] + n[15] * np.log10(share)))
-            else:
-                column = 0
-                for limit in limits:
-                    column += share >= limit
-                c = table[kind, column]
-            east = (z[i, j + 2] + 2 * z[i + 1, j + 2] + z[i + 2, j + 2]) - (
-                z[i, j] + 2 * z[i + 1, j] + z[i + 2, j]
-            )
-            south = (z[i + 2, j] + 2 * z[i + 2, j + 1] + z[i + 2, j + 2]) - (
-                z[i, j] + 2 * z[i, j + 1] + z[i, j + 2]
-            )
-            east, south = east / (8 * dx), south / (8 * dy)
-            angle = np.degrees(np.arctan(np.sqrt(east * east + south * south)))
-            sine = np.sin(np.radians(angle))
-            beta = (sine / n[1]) / (n[2] * sine ** n[3] + n[4])
-            factor_l = (length / n[0]) ** (beta / (1 + beta))
-            if angle < n[5]:
-                factor_s = n[8] * sine + n[11]
-            elif angle < n[6]:
-                factor_s = n[9] * sine + n[12]
-            elif angle < n[7]:
-                factor_s = n[10] * sine + n[13]
-            else:
-                factor_s = n[16]
-            potential = rr * kk * factor_l * factor_s
-            out[i, j] = potential - potential * c
-    return bad
 
 
 _NUMBERS = (
@@ -135,9 +68,9 @@ class RetentionChain:
         out = np.empty(np.shape(r))
         if np.asarray(types).dtype.kind not in "iu":
             return self.plain(padded, r, k, types, cover)
-        z, rr, kk, share = (np.asarray(a, np.float64) for a in (padded, r, k, cover))
+        z, rr, kk, kind, share = (np.ascontiguousarray(a) for a in (padded, r, k, types, cover))
         numbers = (self._n, self._limits, self._table)
-        bad = _retention(z, rr, kk, np.asarray(types), share, self.size, *numbers, out)
+        bad = retention(z, rr, kk, kind, share, self.size, *numbers, out)
         return self.plain(padded, r, k, types, cover) if bad else out
 
     def plain(self, padded: Array, r: Array, k: Array, types: Array, cover: Array) -> Array:
