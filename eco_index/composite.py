@@ -220,4 +220,4 @@ def parameters(dataset: Dataset) -> Mapping[str, Any]:
         "mask": dataset.mask.model_dump(mode="json") if dataset.mask else None,
         "offset_rule": dataset.offset_rule,
         "versions": {"composite": VERSION, "warp": warp.VERSION},
-    }
+    } | sensors.extra_parameters(dataset)

@@ -11,11 +11,12 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from eco_index import yamlio
-from eco_index.catalog import Catalog, Written, load_catalog
+from eco_index.catalog import Catalog, Written, harmonised, load_catalog
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
 from eco_index.yamlio import Strict, Text
+from eco_index.yamlio import configs_folder as configs_folder
 
 
 class GridConfig(Strict):
@@ -140,6 +141,9 @@ class RegionConfig(Strict):
         3, ge=1, le=12, description="months with clear observations a seasonal mean needs"
     )
     imagery: tuple[str, ...] = Field(min_length=1)
+    harmonisation: str | None = Field(
+        None, description="coefficients that make the sensors alike (configs/harmonisation)"
+    )
     landcover: LandcoverConfig | None = None
     fvc: FvcConfig | None = None
     layers: dict[str, LayerConfig]
@@ -255,17 +259,6 @@ class Region:
         return self.output / access.path
 
 
-def configs_folder() -> Path:
-    """Return the project's ``configs`` folder."""
-    folder = Path(__file__).resolve().parents[1] / "configs"
-    if not folder.is_dir():
-        raise UsageError(
-            f"the folder of configurations is missing: {folder}",
-            fix="install the project from its checkout (make setup)",
-        )
-    return folder
-
-
 def load_programme(path: Path | str) -> ProgrammeConfig:
     """Read and check a programme file."""
     programme = yamlio.load(path, ProgrammeConfig)
@@ -285,6 +278,8 @@ def load_region(path: Path | str) -> Region:
     config = yamlio.load(path, RegionConfig)
     config._path = path
     catalog = load_catalog((path.resolve().parent / config.catalog).resolve())
+    if config.harmonisation is not None:
+        catalog = harmonised(catalog, config.imagery, config.harmonisation)
     programmes: dict[str, ProgrammeConfig] = {}
     for programme_id in config.programmes:
         beside = path.resolve().parent.parent / "programmes" / f"{programme_id}.yaml"

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "eco_index"
 ORDER = {
     "errors": 0,
     "yamlio": 1, "period": 1, "grid": 1,
+    "records": 1.5,
     "catalog": 2, "digests": 2, "products": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4,
