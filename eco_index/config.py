@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,18 @@ from eco_index.catalog import Catalog, Written, harmonised, load_catalog
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
+from eco_index.programme import ProgrammeConfig, load_programme
 from eco_index.yamlio import Strict, Text
 from eco_index.yamlio import configs_folder as configs_folder
+
+
+def known_crs(value: str) -> str:
+    """Return the text of a CRS; ValueError where PROJ does not know it."""
+    try:
+        CRS.from_user_input(value)
+    except CRSError as error:
+        raise ValueError(f"not a CRS that PROJ knows: {error}") from None
+    return value
 
 
 class GridConfig(Strict):
@@ -31,11 +42,7 @@ class GridConfig(Strict):
     @field_validator("crs")
     @classmethod
     def _crs(cls, value: str) -> str:
-        try:
-            CRS.from_user_input(value)
-        except CRSError as error:
-            raise ValueError(f"not a CRS that PROJ knows: {error}") from None
-        return value
+        return known_crs(value)
 
     @model_validator(mode="after")
     def _whole_pixels(self) -> GridConfig:
@@ -118,6 +125,21 @@ class LayerConfig(Strict):
     partition: bool = Field(True, description="zones must not overlap")
 
 
+class GroundTruthConfig(Strict):
+    """Tables measured or interpreted on the ground; columns: our name to the table's."""
+
+    plots: str | None = Field(None, description="dataset: plots with measured vegetation cover")
+    plot_columns: dict[str, str] = Field(default_factory=dict)
+    samples: str | None = Field(None, description="dataset: reference samples of land cover")
+    sample_columns: dict[str, str] = Field(default_factory=dict)
+    crs: str = Field("EPSG:4326", description="of the coordinates of both")
+
+    @field_validator("crs")
+    @classmethod
+    def _crs(cls, value: str) -> str:
+        return known_crs(value)
+
+
 class Schedule(Strict):
     """Cron lines of the deployments."""
 
@@ -149,11 +171,13 @@ class RegionConfig(Strict):
     layers: dict[str, LayerConfig]
     units: str | None = Field(None, description="layer whose zones are units of official indices")
     statistics: str | None = Field(None, description="table of unit statistics, by year")
+    ground_truth: GroundTruthConfig = GroundTruthConfig()
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     max_failed_share: float = Field(0.2, ge=0, le=1)
     schedule: Schedule = Schedule()
     _path: Path = PrivateAttr(default=Path("region.yaml"))
+    _until: dt.date | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _consistent(self) -> RegionConfig:
@@ -182,32 +206,32 @@ class RegionConfig(Strict):
         )
 
     def period_months(self, period: Period) -> list[Month]:
-        """All composited months of a period."""
-        return period.months(self.months.first, self.months.last)
+        """All composited months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.months.first, self.months.last))
 
     def season_months(self, period: Period) -> list[Month]:
-        """Growing-season months of a period."""
-        return period.months(self.season.first, self.season.last)
+        """Growing-season months of a period; of an interim result those that are over."""
+        return self._over(period.months(self.season.first, self.season.last))
 
+    def _over(self, months: list[Month]) -> list[Month]:
+        return [m for m in months if self._until is None or m.end < self._until]
 
-class ProgrammeConfig(Strict):
-    """An assessment programme: what is assessed, how often, with which indicators."""
+    def is_interim(self, period: Period) -> bool:
+        """Tell whether results are interim: asked for, and the imagery window is not over."""
+        last = period.months(self.season.first, self.season.last)[-1:]
+        return bool(last) and self._until is not None and last[0].end >= self._until
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    name: Text
-    layer: str
-    cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
-    filter: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="attribute column: accepted values"
-    )
-    indicators: tuple[str, ...] = Field(min_length=1)
-    indices: tuple[str, ...] = Field((), description="method ids of official indices")
-    note: Text | None = None
-    _path: Path = PrivateAttr(default=Path("programme.yaml"))
-
-    @property
-    def path(self) -> Path:
-        return self._path
+    def ensure_complete(self, period: Period, today: dt.date | None = None) -> None:
+        """Raise UsageError unless the period can be assessed: complete, or interim and begun."""
+        if not self.is_interim(period):
+            period.ensure_complete(self.season.last, today or self._until)
+        elif not self.season_months(period):
+            raise UsageError(
+                f"no month of the growing season of {period.id} is over (today is {self._until})",
+                where=f"{self._path}, key 'season'",
+                rule="an interim result stands on the months that are over",
+                fix=f"run it after {period.months(self.season.first, self.season.last)[0].end}",
+            )
 
 
 class Region:
@@ -230,6 +254,12 @@ class Region:
     @property
     def id(self) -> str:
         return self.config.id
+
+    def interim(self, today: dt.date) -> Region:
+        """Return the region with periods that are not complete cut to the months that are over."""
+        config = self.config.model_copy()
+        config._until = today
+        return Region(config, self.catalog, self.programmes)
 
     @property
     def output(self) -> Path:
@@ -257,13 +287,6 @@ class Region:
                 rule="what the project writes has access type 'written'",
             )
         return self.output / access.path
-
-
-def load_programme(path: Path | str) -> ProgrammeConfig:
-    """Read and check a programme file."""
-    programme = yamlio.load(path, ProgrammeConfig)
-    programme._path = Path(path)
-    return programme
 
 
 def load_region(path: Path | str) -> Region:
@@ -318,4 +341,8 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    for key in ("plots", "samples"):
+        value = getattr(config.ground_truth, key)
+        if value is not None:
+            wanted.append((value, f"key 'ground_truth.{key}'"))
     return wanted

@@ -109,7 +109,7 @@ def acquire_period(
     """
     progress = progress or _silent
     check_axis(region, period)
-    period.ensure_complete(region.config.season.last, today)
+    region.config.ensure_complete(period, today)
     archive = create_or_open(region)
     months = region.config.period_months(period)
     receipt: dict[str, Any] = {"period": period.id, "months": {}, "failures": [], "notes": []}
@@ -293,7 +293,7 @@ def run(
     ordered = sorted(set(periods))  # a year before the next: it is what that is compared with
     for period in ordered:
         check_axis(region, period)
-        period.ensure_complete(region.config.season.last, today)
+        region.config.ensure_complete(period, today)
     report = RunReport(region.id, str(region.archive_path), [p.id for p in ordered])
     first: EcoError | None = None
     for period in ordered:

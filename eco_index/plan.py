@@ -399,7 +399,7 @@ def check_axis(region: Region, period: Period) -> None:
 def incomplete(region: Region, period: Period, today: dt.date | None) -> str:
     """Return why a period cannot be assessed yet, or nothing."""
     try:
-        period.ensure_complete(region.config.season.last, today)
+        region.config.ensure_complete(period, today)
     except UsageError as error:
         return error.what
     return ""

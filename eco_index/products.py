@@ -80,6 +80,15 @@ LUCC: dict[int, tuple[str, Text]] = {
     67: ("other_unused", Text(zh="其他未利用地", en="other unused land")),
 }
 
+#: Level-1 classes of the LUCC scheme: first digit of the code.
+LUCC_LEVEL1: dict[int, Text] = {
+    1: Text(zh="耕地", en="cropland"),
+    2: Text(zh="林地", en="woodland"),
+    3: Text(zh="草地", en="grassland"),
+    4: Text(zh="水域", en="water"),
+    5: Text(zh="建设用地", en="built-up land"),
+    6: Text(zh="未利用地", en="unused land"),
+}
 _ALL = GROUPS
 _PERIODS = ("half_yearly", "yearly")
 

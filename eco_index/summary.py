@@ -18,6 +18,7 @@ SCHEMA_VERSION = 1
 Evidence = Literal["primary", "secondary", "recalled", "placeholder"]
 #: Id of the line for all zones together.
 TOTAL = "_all"
+TOTAL_NAME = Text(zh="合计", en="all together")
 
 
 def is_total(zone: str) -> bool:
@@ -54,6 +55,9 @@ class Row(Strict):
     previous: float | None = None
     change: float | None = None
     interval: tuple[float, float] | None = None
+    interval_kind: Literal["bounds", "confidence"] = Field(
+        "bounds", description="bounds for missing data, or a 95 % confidence interval"
+    )
     method: str = Field(description="method id@version")
     evidence: Evidence
     provisional: bool
@@ -142,6 +146,14 @@ class Analysis(Strict):
     tables: tuple[AnalysisTable, ...] = ()
     notes: tuple[Text, ...] = Field((), description="what a reader must know besides")
     trace: str = Field(description="key for `eco trace`")
+
+
+class Gate(Strict):
+    """Whether the maps reach the accuracy the standard asks for before a release."""
+
+    passed: bool
+    reasons: tuple[Text, ...] = Field((), description="why not; empty where passed")
+    notes: tuple[Text, ...] = ()
 
 
 class MapClass(Strict):
@@ -294,6 +306,7 @@ class Summary(Strict):
     rows: tuple[Row, ...]
     indices: tuple[IndexValue, ...]
     analyses: tuple[Analysis, ...] = ()
+    gate: Gate | None = Field(None, description="None: not checked against the ground")
     maps: tuple[MapLayer, ...]
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]

@@ -123,8 +123,12 @@ def search_receipt(found: Found) -> dict[str, str]:
     return answer
 
 
-def _stamp(href: str) -> list[int] | str:
+def _stamp(href: str) -> list[Any] | str:
+    from eco_index.sources.address import is_derived, leaves
     from eco_index.sources.raster import local_path
+
+    if is_derived(href):
+        return [_stamp(leaf) for leaf in leaves(href)]
 
     path = local_path(href)
     if path is None:

@@ -20,7 +20,7 @@ def report_task(region: str, period: str, programmes: list[str] | None) -> dict[
 
 
 @task(name="publish")
-def publish_task(region: str, period: str, name: str) -> str:
+def publish_task(region: str, period: str, name: str, override: str | None = None) -> str:
     """Publish a release; the receipt is its folder."""
     from eco_index.config import load_region
     from eco_index.cube import open_archive
@@ -28,7 +28,8 @@ def publish_task(region: str, period: str, name: str) -> str:
     from eco_index.release import publish
 
     loaded = load_region(region)
-    return str(publish(loaded, Period.parse(period), name, open_archive(loaded.archive_path)))
+    archive = open_archive(loaded.archive_path)
+    return str(publish(loaded, Period.parse(period), name, archive, override))
 
 
 @flow(name="report")
@@ -38,6 +39,9 @@ def report_flow(region: str, period: str, programmes: list[str] | None = None) -
 
 
 @flow(name="publish")
-def publish_flow(region: str, period: str, name: str) -> str:
-    """Publish the assessments of a period as the release `name`; never on a schedule."""
-    return publish_task(region, period, name)
+def publish_flow(region: str, period: str, name: str, override: str | None = None) -> str:
+    """Publish the assessments of a period as the release `name`; never on a schedule.
+
+    `override` is the printed reason for publishing although the accuracy asked for is not shown.
+    """
+    return publish_task(region, period, name, override)

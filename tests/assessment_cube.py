@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,13 @@ def year_arrays(year: int) -> dict[str, np.ndarray]:
     }
 
 
-def build_region(folder: Path, tile: int = 16, **options) -> Region:
+def build_region(
+    folder: Path,
+    tile: int = 16,
+    extra: dict | None = None,
+    more_datasets: dict | None = None,
+    **options,
+) -> Region:
     """Two counties, two reserves, a red line over tile borders; one river; no statistics."""
     folder.mkdir(parents=True, exist_ok=True)
     write_layer(
@@ -76,7 +83,8 @@ def build_region(folder: Path, tile: int = 16, **options) -> Region:
             "units": "counties",
             "statistics": "statistics",
             "min_season_months": 1,
-        },
+        }
+        | (extra or {}),
         datasets={
             "map": {
                 "access": {"type": "raster", "path": "lc_{year}.tif"},
@@ -84,19 +92,24 @@ def build_region(folder: Path, tile: int = 16, **options) -> Region:
             },
             "rivers": {"access": {"type": "vector", "path": "rivers.gpkg"}},
             "statistics": {"access": {"type": "table", "path": "statistics_{year}.csv"}},
-        },
+        }
+        | (more_datasets or {}),
         programmes=("red_line", "nature_reserves", "key_counties", "whole_region"),
         **options,
     )
 
 
-def build_cube(region: Region, periods: tuple[str, ...] = ("2024", "2025")) -> CubeView:
+def build_cube(
+    region: Region,
+    periods: tuple[str, ...] = ("2024", "2025"),
+    arrays_of: Callable[[int], dict[str, np.ndarray]] = year_arrays,
+) -> CubeView:
     """Write the products of periods, and the months of their years, and commit them."""
     archive = create_or_open(region)
     fork = archive.fork()
     tasks = {}
     for period in map(Period.parse, periods):
-        arrays = year_arrays(period.year)
+        arrays = arrays_of(period.year)
         wanted = [p.id for p in products_of(period.cadence, True)]
         for tile in region.grid.tiles():
             part = {k: arrays[k][tile.slices] for k in wanted}

@@ -105,6 +105,8 @@ def make_summary(
         zones_file="zones.geojson",
         rows=tuple(_rows(zones, missing_zone)),
         indices=tuple(_indices(zones)),
+        analyses=_analyses(zones),
+        gate=S.Gate(passed=True),
         maps=_maps(),
         quality=tuple(
             S.MonthQuality(
@@ -229,6 +231,41 @@ def _indices(zones: tuple[S.Zone, ...]) -> list[S.IndexValue]:
             )
         )  # fmt: skip
     return found
+
+
+def _analyses(zones: tuple[S.Zone, ...]) -> tuple[S.Analysis, ...]:
+    """A trend: numbers, words, and a unit that could not be tested."""
+    lines = tuple(
+        S.AnalysisLine(
+            head=z.name,
+            cells=(0.31 * k, None, Text(zh="年份不足", en="too few years"))
+            if k == 2
+            else (0.31 * k - 0.2, 0.04, Text(zh="显著上升", en="rising")),
+        )
+        for k, z in enumerate(zones)
+    )
+    return (
+        S.Analysis(
+            id="trend", title=Text(zh="植被覆盖度趋势", en="trend of vegetation cover"),
+            method="theil_sen_mann_kendall@1", evidence="primary", provisional=False,
+            rules=(Text(zh="双侧检验", en="two-sided test"),),
+            findings=(Text(zh="两个单元趋势显著。", en="Two units have a significant trend."),),
+            tables=(
+                S.AnalysisTable(
+                    caption=Text(zh="各单元趋势", en="trend by unit"),
+                    corner=Text(zh="单元", en="Unit"),
+                    columns=(
+                        S.AnalysisColumn(title=Text(zh="斜率", en="slope"), unit="%/a"),
+                        S.AnalysisColumn(title=Text(zh="p值", en="p"), unit="1"),
+                        S.AnalysisColumn(title=Text(zh="结论", en="verdict")),
+                    ),
+                    lines=lines,
+                ),
+            ),
+            notes=(Text(zh="缺测见数据质量", en="gaps: see data quality"),),
+            trace="key_counties/2025/trend",
+        ),
+    )  # fmt: skip
 
 
 def _maps() -> tuple[S.MapLayer, ...]:

@@ -14,7 +14,7 @@ ORDER = {
     "errors": 0,
     "yamlio": 1, "period": 1, "grid": 1,
     "records": 1.5,
-    "catalog": 2, "digests": 2, "products": 2, "summary": 2,
+    "catalog": 2, "digests": 2, "programme": 2, "products": 2, "summary": 2,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4,
     "sources": 5,

@@ -282,7 +282,9 @@ class TestSummary:
     def test_reports_can_be_made(self, made, summaries):
         region, _ = made
         written = report.render(region.output / "nature_reserves" / "summary.json")
-        assert {p.name for p in written} == {"report.zh.html", "report.en.html", "table.csv"}
+        assert {p.name for p in written} == {
+            "report.zh.html", "report.en.html", "table.csv", "analyses.csv",
+        }  # fmt: skip
 
     def test_first_year_has_nothing_to_compare(self, made, tmp_path):
         region, view = made

@@ -290,3 +290,58 @@ def test_documents_that_are_missing_are_rendered(fresh, monkeypatch):
     assert [p.name for p in called] == ["summary.json"]
     assert called[0].parent.parent.name == "assessments"
     assert folder.name == "v1"
+
+
+# --- the gate ----------------------------------------------------------------------------------
+
+BLOCKED = {
+    "passed": False,
+    "reasons": [{"zh": "精度P为70%", "en": "fvc: P is 70 %"}],
+    "notes": [],
+}
+
+
+@pytest.mark.parametrize("gate", [None, BLOCKED])
+def test_a_release_below_the_accuracy_is_blocked_and_names_why(fresh, gate):
+    region, archive = fresh
+    assess(region, archive.view("2025").snapshot, gate=gate)
+    with pytest.raises(UsageError, match="P is 70" if gate else "against the ground") as error:
+        R.publish(region, PERIOD, "v1", archive)
+    assert "--override" in str(error.value)
+    assert not (region.output / "releases" / "2025" / "v1").exists()
+
+
+def test_an_override_is_printed_in_the_record_and_in_every_report(fresh):
+    region, archive = fresh
+    assess(region, archive.view("2025").snapshot, gate=BLOCKED)
+    reason = "样地在补测 <b>, see letter 12"
+    folder = R.publish(region, PERIOD, "v1", archive, override=f"  {reason} ")
+    record = json.loads((folder / "release.json").read_text(encoding="utf-8"))
+    assert record["gate"]["override"] == reason
+    assert record["gate"]["reasons"] == BLOCKED["reasons"]
+    for language, word in (("zh", "未达到HJ 1176-2021"), ("en", "Published although")):
+        page = (folder / f"assessments/key_counties/report.{language}.html").read_text("utf-8")
+        assert word in page
+        assert "样地在补测 &lt;b&gt;, see letter 12" in page
+    index = json.loads((folder.parent / "index.json").read_text(encoding="utf-8"))
+    assert index["releases"][0]["override"] == reason
+    own = region.output / "assessments/2025/key_counties/summary.json"
+    assert "letter 12" not in own.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("gate", "override", "message"), [(BLOCKED, "  ", "no reason"), ({}, "why", "not blocked")]
+)
+def test_an_override_needs_a_reason_and_a_need(fresh, gate, override, message):
+    region, archive = fresh
+    if gate:
+        assess(region, archive.view("2025").snapshot, gate=gate)
+    with pytest.raises(UsageError, match=message):
+        R.publish(region, PERIOD, "v1", archive, override=override)
+
+
+def test_an_analysis_is_traced(published):
+    found = R.trace(published[2], "key_counties/2025/trend")
+    assert found["kind"] == "analysis"
+    assert "两个单元趋势显著" in R.trace_text(found, "zh")
+    assert "two-sided test" in json.dumps(found)

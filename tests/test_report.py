@@ -131,7 +131,9 @@ def test_the_scale_bar_is_round_and_fits(width):
 
 
 def test_a_report_has_a_page_in_each_language_and_a_long_table(report):
-    assert sorted(report[1]) == ["report.en.html", "report.zh.html", "table.csv", "units.csv"]
+    assert sorted(report[1]) == [
+        "analyses.csv", "report.en.html", "report.zh.html", "table.csv", "units.csv",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -222,7 +224,7 @@ def test_a_summary_without_maps_indices_or_failures_is_a_report_too(tmp_path):
     path = make_summary(tmp_path)
     document = json.loads(path.read_text(encoding="utf-8"))
     document |= {"maps": [], "indices": [], "failures": [], "quality": [], "rows": []}
-    document |= {"methods": [], "notes": [], "status": "interim"}
+    document |= {"methods": [], "notes": [], "analyses": [], "status": "interim"}
     path.write_text(json.dumps(document), encoding="utf-8")
     render(path, ["en"])
     text = visible_text((tmp_path / "report.en.html").read_text(encoding="utf-8"))

@@ -2,8 +2,9 @@ import pytest
 
 from eco_index import yamlio
 from eco_index.catalog import load_catalog
-from eco_index.config import RegionConfig, load_programme, load_region
+from eco_index.config import RegionConfig, load_region
 from eco_index.errors import UsageError
+from eco_index.programme import load_programme
 
 CATALOG = """\
 version: 1

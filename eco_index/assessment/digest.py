@@ -10,13 +10,14 @@ from typing import Any
 from eco_index import __version__
 from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
 from eco_index.methods import methods_folder
 from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
 from eco_index.zone_raster import ZONES_VERSION
@@ -41,6 +42,8 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
         if record is not None and (with_landcover or not record.needs_landcover):
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
+    ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
+    ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
 
 
@@ -62,6 +65,7 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
+    files += _ground_truth(region, programme, period)
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
     return hash_of(
@@ -73,8 +77,9 @@ def assessment_digest(
             "region": config,
             "programme": programme.model_dump(mode="json"),
             "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
-            "products": [products_digest(view, p) for p in (period, previous)],
+            "products": [products_digest(view, p) for p in _periods(programme, period, view)],
             "parameters": period_parameters(region),
+            "months": [m.id for m in region.config.period_months(period)],
             "overlays": {
                 m: method_of(region, m).overlay_digest
                 for m in programme_methods(region, programme)
@@ -83,6 +88,28 @@ def assessment_digest(
             "files": [_file(path) for path in files],
         }
     )  # fmt: skip
+
+
+def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list[Period]:
+    """Return every period a summary looks at."""
+    asked = programme.analyses
+    found = [period, period.previous()]
+    if asked.baseline is not None:
+        found.append(Period(asked.baseline, period.half))
+    if asked.trend is not None:
+        found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
+    return found
+
+
+def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
+    if not programme.analyses.ground_truth:
+        return []
+    config = region.config.ground_truth
+    return [
+        region.catalog.path_of(dataset, "ground truth", period.year)
+        for dataset in (config.plots, config.samples)
+        if dataset is not None
+    ]
 
 
 def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:

@@ -192,7 +192,7 @@ class Overview:
                 en=f"change of vegetation cover since {compared_with}",
             )
             self._write(folder, "fvc_change", self.change.values(1e-4), float("nan"))
-            layers.append(_layer("fvc_change", title, "continuous", (-0.5, 0.5), "change"))
+            layers.append(map_layer("fvc_change", title, "continuous", (-0.5, 0.5), "change"))
         for name, layer in self.classes.items():
             product = PRODUCTS[name]
             self._write(folder, name, layer.codes, int(product.fill or 0))
@@ -230,32 +230,40 @@ class Overview:
         palette: str,
     ) -> MapLayer:
         self._write(folder, name, self.means[name].values(PRODUCTS[name].scale), float("nan"))
-        return _layer(name, title, "continuous", limits, palette)
+        return map_layer(name, title, "continuous", limits, palette)
 
     def _write(self, folder: Path, name: str, values: np.ndarray, nodata: float) -> None:
-        with rasterio.open(
-            folder / "maps" / f"{name}.tif",
-            "w",
-            driver="GTiff",
-            width=values.shape[1],
-            height=values.shape[0],
-            count=1,
-            dtype=values.dtype,
-            crs=self.grid.crs.to_wkt(),
-            transform=self.frame.transform(self.grid),
-            nodata=nodata,
-            compress="deflate",
-        ) as target:
-            target.write(values, 1)
+        write_map(folder, name, values, nodata, self.grid, self.frame)
 
 
-def _layer(
+def write_map(
+    folder: Path, name: str, values: np.ndarray, nodata: float, grid: Grid, frame: Frame
+) -> None:
+    """Write an overview as ``folder/maps/<name>.tif``."""
+    with rasterio.open(
+        folder / "maps" / f"{name}.tif",
+        "w",
+        driver="GTiff",
+        width=values.shape[1],
+        height=values.shape[0],
+        count=1,
+        dtype=values.dtype,
+        crs=grid.crs.to_wkt(),
+        transform=frame.transform(grid),
+        nodata=nodata,
+        compress="deflate",
+    ) as target:
+        target.write(values, 1)
+
+
+def map_layer(
     name: str,
     title: Text,
     kind: Literal["continuous", "classes"],
     limits: tuple[float, float] | None,
     palette: str,
 ) -> MapLayer:
+    """Return what the summary says of an overview written with `write_map`."""
     return MapLayer(
         id=name,
         title=title,

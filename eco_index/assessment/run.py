@@ -13,10 +13,12 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
+from eco_index.assessment.notes import notes_of
+from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
 from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
 from eco_index.indicators import region_mean, to_index_value
@@ -24,22 +26,24 @@ from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.period_products import method_of, period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import (
     SCHEMA_VERSION,
     TOTAL,
+    TOTAL_NAME,
+    Analysis,
     IndexValue,
     PeriodInfo,
     Programme,
     Provenance,
     RegionInfo,
+    Row,
     Summary,
     Zone,
     write_summary,
 )
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
-
-TOTAL_NAME = Text(zh="合计", en="all together")
 
 Results = dict[str, tuple[Method, list[IndexResult]]]
 
@@ -85,7 +89,10 @@ def assess(
             fix=f"run it first: eco run {region.config.path.name} --period {period.id}",
         )
     earlier = period.previous()
-    compared = earlier if previous and products_digest(view, earlier) is not None else None
+    interim = region.config.is_interim(period)
+    # A part of a season is not compared with a whole one.
+    comparable = previous and not interim and products_digest(view, earlier) is not None
+    compared = earlier if comparable else None
     layer = load_layer(region, programme.layer, period.year)
     if programme.filter:
         layer = layer.select(programme.filter)
@@ -101,7 +108,7 @@ def assess(
         unit_spec(), months, region.config.landcover is not None,
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
-    notes = _notes(region, layer, compared)
+    notes = notes_of(region, layer, period, compared)
     indices, results = _indices(
         region, methods, period, compared, units, layer, sums, prefix, notes
     )
@@ -123,8 +130,20 @@ def assess(
     quality, failures = sources.quality_of(view, months, sums.months)
     output.mkdir(parents=True, exist_ok=True)
     maps = sums.overview.write(output, compared.id if compared else None)
+    parts = parts_of(
+        Context(
+            region, programme, period, compared, view, layer, tuple(zones[: len(layer)]), sums,
+            output, prefix,
+        )
+    )  # fmt: skip
+    rows += [r for part in parts for r in part.rows]
+    analyses = [a for part in parts for a in part.analyses]
+    uses += [u for part in parts for u in part.methods if u.id not in {v.id for v in uses}]
+    notes += [n for part in parts for n in part.notes]
+    maps = (*maps, *(m for part in parts for m in part.maps))
     _write_zones(layer, output / "zones.geojson")
-    provisional = any(r.provisional for r in rows) or any(i.provisional for i in indices)
+    marked: list[Row | IndexValue | Analysis] = [*rows, *indices, *analyses]
+    provisional = any(item.provisional for item in marked)
     tags = view.tags
     summary = Summary(
         region=RegionInfo(id=region.id, name=region.config.name),
@@ -142,13 +161,15 @@ def assess(
             months=tuple(m.id for m in months),
             compared_with=compared.id if compared else None,
         ),
-        status="final",
+        status="interim" if interim else "final",
         provisional=provisional or any(u.provisional for u in uses),
         simulated=_simulated(region),
         zones=tuple(zones),
         zones_file="zones.geojson",
         rows=tuple(rows),
         indices=tuple(indices),
+        analyses=tuple(analyses),
+        gate=next((part.gate for part in parts if part.gate is not None), None),
         maps=maps,
         quality=tuple(quality),
         failures=tuple(failures),
@@ -256,51 +277,6 @@ def _all_zones(layer: ZoneLayer, zones: list[Zone]) -> Zone:
         area_km2=sum(z.area_km2 for z in zones),
         pixels_km2=sum(z.pixels_km2 for z in zones),
     )
-
-
-def _notes(region: Region, layer: ZoneLayer, compared: Period | None) -> list[Text]:
-    notes = [
-        Text(
-            zh="“区间”为观测缺失的上下限：假定全部无数据像元取最小或最大可能值；不含分类与模型误差",
-            en="intervals are bounds for missing observations: all pixels without data taken at "
-            "the smallest or largest possible value; errors of classification and model are not "
-            "in them",
-        )
-    ]
-    if compared is not None:
-        notes.append(
-            Text(
-                zh=f"与{compared.id}的比较采用同一套（本期）边界",
-                en=f"the comparison with {compared.id} uses the same (present) boundaries",
-            )
-        )
-    if region.config.landcover is None:
-        notes.append(
-            Text(
-                zh="本区未提供土地覆盖数据：用地、森林及官方指数不评价",
-                en="the region has no land cover: land use, forest and official indices are not "
-                "assessed",
-            )
-        )
-    for k in range(len(layer)):
-        if layer.area_km2[k] - layer.inside_km2[k] > region.grid.pixel_area_m2 / 1e6:
-            notes.append(
-                Text(
-                    zh=f"{layer.names[k].zh}仅有{layer.inside_km2[k]:.2f} km²"
-                    f"（全部{layer.area_km2[k]:.2f} km²）位于评估网格内，结果只代表网格内部分",
-                    en=f"only {layer.inside_km2[k]:.2f} of {layer.area_km2[k]:.2f} km2 of "
-                    f"{layer.names[k].en} lie on the grid; its numbers stand for that part",
-                )
-            )
-    if layer.outside:
-        names = ", ".join(layer.outside)
-        notes.append(
-            Text(
-                zh=f"不在评估网格内、未评估的区域：{names}",
-                en=f"zones outside the grid, not assessed: {names}",
-            )
-        )
-    return notes
 
 
 def _write_zones(layer: ZoneLayer, path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from eco_index.assessment.digest import programme_methods
 from eco_index.assessment.gather import MonthSums
 from eco_index.assessment.rows import MethodMark, weakest
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.indicators import method_use
 from eco_index.indicators.adapters import to_method_number
@@ -16,6 +16,7 @@ from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Month, Period
 from eco_index.period_products import end_members, method_of, period_parameters
+from eco_index.programme import ProgrammeConfig
 from eco_index.summary import (
     Failure,
     InputDataset,
@@ -27,7 +28,11 @@ from eco_index.summary import (
 )
 
 #: Numbers of parameter methods that the products really use.
-USED = {"fvc_dimidiate": ("ndvi_soil", "ndvi_veg"), "forest_coverage": ("min_area_ha",)}
+USED = {
+    "fvc_dimidiate": ("ndvi_soil", "ndvi_veg"),
+    "forest_coverage": ("min_area_ha",),
+    "hj1176_2021": ("parameter_accuracy", "overall_accuracy", "level1_accuracy"),
+}
 
 
 def methods_used(

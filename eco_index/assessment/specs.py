@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 
 from eco_index.change import ChangeSpec
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.errors import UsageError
 from eco_index.indicators import INDICATORS, ZoneIndicator
 from eco_index.products import PRODUCTS
+from eco_index.programme import ProgrammeConfig
 from eco_index.zonal import SumSpec, stored
 
 _CLASS_STATISTICS = ("area", "share")

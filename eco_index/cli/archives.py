@@ -110,6 +110,15 @@ def publish(
             help="Name of the release, for example v1. A re-issue is a new name.",
         ),
     ],
+    override: Annotated[
+        str | None,
+        typer.Option(
+            "--override",
+            metavar="REASON",
+            help="Publish although the accuracy asked for is not shown; the reason is printed.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish a period as an immutable release folder.
@@ -125,7 +134,9 @@ def publish(
 
     region = read_region(region_file)
     wanted = Period.parse(period)
-    folder = release_room.publish(region, wanted, release, open_archive(region.archive_path))
+    folder = release_room.publish(
+        region, wanted, release, open_archive(region.archive_path), override
+    )
     if as_json:
         console.answer_json({"release": release, "period": wanted.id, "folder": str(folder)})
         return

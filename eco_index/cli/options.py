@@ -50,11 +50,24 @@ Cluster = Annotated[
 ]
 
 
-def read_region(path: Path) -> Region:
+Interim = Annotated[
+    bool,
+    typer.Option(
+        "--interim",
+        help="Assess periods that are not complete yet from the months that are over; the results "
+        "are marked interim.",
+    ),
+]
+
+
+def read_region(path: Path, interim: bool = False) -> Region:
     """Read a region file with its catalogue and programmes."""
+    import datetime as dt
+
     from eco_index.config import load_region
 
-    return load_region(path)
+    region = load_region(path)
+    return region.interim(dt.date.today()) if interim else region
 
 
 def read_periods(texts: list[str]) -> list[Period]:

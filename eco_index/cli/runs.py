@@ -11,6 +11,7 @@ from eco_index.cli import console
 from eco_index.cli.options import (
     AsJson,
     Cluster,
+    Interim,
     Periods,
     Programmes,
     RegionFile,
@@ -32,6 +33,7 @@ def plan(
     region_file: RegionFile,
     period: Periods,
     programme: Programmes = None,
+    interim: Interim = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would do and what it would cost. Nothing is written.
@@ -41,7 +43,7 @@ def plan(
 
     Example: `eco plan configs/regions/demo.yaml --period 2025`
     """
-    region = read_region(region_file)
+    region = read_region(region_file, interim)
     _show_plan(region, read_periods(period), read_programmes(region, programme), as_json)
 
 
@@ -50,6 +52,7 @@ def run(
     period: Periods,
     programme: Programmes = None,
     cluster: Cluster = "local",
+    interim: Interim = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="The same as `eco plan`: nothing is written.")
     ] = False,
@@ -64,7 +67,7 @@ def run(
 
     `eco run my.yaml --period 2025H1 --period 2025H2 --programme red_line --cluster local:4`
     """
-    region = read_region(region_file)
+    region = read_region(region_file, interim)
     periods, programmes = read_periods(period), read_programmes(region, programme)
     check_cluster(cluster)
     if dry_run:

@@ -62,8 +62,12 @@ class Matches:
     off_grid: tuple[str, ...]
 
 
-def read_plots(path: Path | str, **options: Any) -> list[Plot]:
+def read_plots(
+    path: Path | str, columns: Mapping[str, str] | None = None, **options: Any
+) -> list[Plot]:
     """Read and check a CSV table (UTF-8, header `COLUMNS`); options as in `check_plots`.
+
+    `columns` names the table's columns that stand for ours (``{"x": "lon"}``).
 
     Raises
     ------
@@ -74,7 +78,8 @@ def read_plots(path: Path | str, **options: Any) -> list[Plot]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as source:
             reader = csv.DictReader(source)
-            names = [n.strip() for n in reader.fieldnames or ()]
+            ours = {theirs: name for name, theirs in (columns or {}).items()}
+            names = [ours.get(n.strip(), n.strip()) for n in reader.fieldnames or ()]
             rows = [dict(zip(names, r.values(), strict=False)) for r in reader]
     except UnicodeDecodeError as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Records of sensors (``configs/sensors/*.yaml``): bands, scales, masks, and where they come from."""
+"""Records of sensors (``configs/sensors/*.yaml``): bands, scales, masks and sources."""
 
 from __future__ import annotations
 

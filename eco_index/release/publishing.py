@@ -17,9 +17,10 @@ from eco_index import __version__, report
 from eco_index.errors import InputError, UsageError
 from eco_index.period import Month, Period
 from eco_index.release.cogs import write_cogs
+from eco_index.release.gate import judged, override_note
 from eco_index.release.plain_zarr import check_copy, copy_period
 from eco_index.release.stac import write_stac
-from eco_index.summary import Summary, read_summary
+from eco_index.summary import Summary, read_summary, write_summary
 
 if TYPE_CHECKING:
     from eco_index.config import Region
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 RELEASE_SCHEMA = 1
 CHECKSUMS = "checksums.sha256"
 DOCUMENTS = ("report.zh.html", "report.en.html", "table.csv")
-OPTIONAL = ("units.csv",)  # only where official indices were computed
+OPTIONAL = ("units.csv", "analyses.csv")  # only where there are indices, analyses
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 
-def publish(region: Region, period: Period, name: str, archive: Archive) -> Path:
+def publish(
+    region: Region, period: Period, name: str, archive: Archive, override: str | None = None
+) -> Path:
     """Publish the assessments of a period, with the data they stand on.
 
     Parameters
@@ -45,6 +48,9 @@ def publish(region: Region, period: Period, name: str, archive: Archive) -> Path
         ``v1`` ...; letters, digits, ``.``, ``_``, ``-``. A re-issue is a new name.
     archive : Archive
         The region's archive.
+    override : str, optional
+        Reason for publishing although the accuracy asked for is not shown; it is printed in the
+        release's record and in its reports.
 
     Returns
     -------
@@ -55,8 +61,9 @@ def publish(region: Region, period: Period, name: str, archive: Archive) -> Path
     Raises
     ------
     UsageError
-        The name is taken or malformed, nothing was assessed, or a release that holds provisional
-        or simulated numbers is to be named official.
+        The name is taken or malformed, nothing was assessed, a release that holds provisional or
+        simulated numbers is to be named official, or the accuracy the standard asks for is not
+        shown and nobody overrides it.
     InputError
         Assessments that do not stand on one pinned version of the cube; a copy that differs.
     """
@@ -74,6 +81,7 @@ def publish(region: Region, period: Period, name: str, archive: Archive) -> Path
     summaries = [read_summary(folder / "summary.json") for folder in folders]
     view = _pinned(summaries, archive, period)
     record = _record(region, period, name, summaries, releases_of(home))
+    record["gate"] = judged(summaries, override, str(region.config.path))
     if "official" in name.lower() and not record["official"]:
         raise UsageError(
             f"this release cannot be called '{name}': it is {' and '.join(record['reasons'])}",
@@ -249,7 +257,7 @@ def _fill(
     }
     write_cogs(view, period, staged / "cog", tags, _class_colours(summaries))
     for folder, summary in zip(folders, summaries, strict=True):
-        _copy_assessment(folder, staged / "assessments" / folder.name, summary)
+        _copy_assessment(folder, staged / "assessments" / folder.name, summary, record["gate"])
     _write_scenes(view, months, staged / "inputs" / "scenes.json")
     _write_json(staged / "release.json", record)
     write_stac(staged, record, summaries, view, period)
@@ -265,13 +273,18 @@ def _class_colours(summaries: list[Summary]) -> dict[int, str]:
     }
 
 
-def _copy_assessment(source: Path, target: Path, summary: Summary) -> None:
+def _copy_assessment(source: Path, target: Path, summary: Summary, gate: dict[str, Any]) -> None:
     """Copy a summary with the files it names, and its documents; render those that are missing."""
     for name in ("summary.json", summary.zones_file, *(m.path for m in summary.maps)):
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, place)
-    if all((source / name).exists() for name in DOCUMENTS):
+    if gate["override"]:
+        note = override_note(gate)
+        changed = summary.model_copy(update={"notes": (note, *summary.notes)})
+        write_summary(changed, target / "summary.json")
+        report.render(target / "summary.json")
+    elif all((source / name).exists() for name in DOCUMENTS):
         for name in (*DOCUMENTS, *(n for n in OPTIONAL if (source / n).exists())):
             shutil.copyfile(source / name, target / name)
     else:
@@ -321,6 +334,7 @@ def _write_index(home: Path) -> None:
     followed = {r["predecessor"]: r["name"] for r in records if r["predecessor"]}
     index = [
         {k: r[k] for k in ("name", "created", "tag", "official", "predecessor")}
+        | {"override": r.get("gate", {}).get("override")}
         | {"successor": followed.get(r["name"])}
         for r in records
     ]

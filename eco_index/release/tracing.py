@@ -9,7 +9,7 @@ from typing import Any
 
 from eco_index.errors import UsageError
 from eco_index.report.text import Words
-from eco_index.summary import IndexValue, Row, Summary, read_summary
+from eco_index.summary import Analysis, IndexValue, Row, Summary, read_summary
 
 
 def trace(path: Path | str, key: str) -> dict[str, Any]:
@@ -38,11 +38,12 @@ def trace(path: Path | str, key: str) -> dict[str, Any]:
     known: list[str] = []
     for file in _summaries(path):
         summary = read_summary(file)
-        items: list[Row | IndexValue] = [*summary.rows, *summary.indices]
+        items: list[Row | IndexValue | Analysis] = [
+            *summary.rows, *summary.indices, *summary.analyses,
+        ]  # fmt: skip
         for item in items:
             if item.trace == key:
-                found = _row(item, summary) if isinstance(item, Row) else _index(item)
-                return _ordered(found, summary, file, path)
+                return _ordered(_found(item, summary), summary, file, path)
             known.append(item.trace)
     close = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
     example = f"; for example: {known[0]}" if known else ""
@@ -66,6 +67,12 @@ def _summaries(path: Path) -> list[Path]:
             rule="give a release folder, a region's output folder or a summary.json",
         )
     return found
+
+
+def _found(item: Row | IndexValue | Analysis, summary: Summary) -> dict[str, Any]:
+    if isinstance(item, Row):
+        return _row(item, summary)
+    return _index(item) if isinstance(item, IndexValue) else _analysis(item, summary)
 
 
 def _text(value: Any) -> dict[str, str]:
@@ -125,6 +132,25 @@ def _index(index: IndexValue) -> dict[str, Any]:
         "options": dict(index.options),
         "method": index.method,
         "provisional": index.provisional,
+    }
+
+
+def _analysis(analysis: Analysis, summary: Summary) -> dict[str, Any]:
+    return {
+        "key": analysis.trace,
+        "kind": "analysis",
+        "indicator": analysis.id,
+        "variable": "",
+        "title": _text(analysis.title),
+        "value": None,
+        "unit": "",
+        "zone": {"id": "", "name": _text(summary.programme.layer_title)},
+        "rules": [_text(r) for r in analysis.rules],
+        "findings": [_text(f) for f in analysis.findings],
+        "notes": [_text(n) for n in analysis.notes],
+        "method": analysis.method,
+        "evidence": analysis.evidence,
+        "provisional": analysis.provisional,
     }
 
 
@@ -223,6 +249,8 @@ def trace_text(found: dict[str, Any], language: str = "zh") -> str:
     method, status = found["method"], found["status"]
     value = found["value"]
     shown = words("traced.missing") if value is None else words.quantity(value, found["unit"])
+    if found["kind"] == "analysis":
+        shown = " ".join(say(f) for f in (*found["findings"], *found["notes"]))
     badges = [k for k in ("simulated", "provisional") if status[k]] + [status["status"]]
     lines = [
         (words("traced.indicator"), say(found["title"])),

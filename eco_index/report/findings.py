@@ -30,6 +30,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
         found += _indicator(group, names, before, words)
     found += _changes(groups, names, before, words)
+    found += [f.get(words.language) for a in summary.analyses for f in a.findings]
     found += _quality(summary.quality, words)
     if summary.failures:
         found.append(words("finding.failed", n=len(summary.failures)))

@@ -53,6 +53,10 @@ def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
     )
 
 
+def _weight(sub: SubIndex, words: Words) -> Cell:
+    return Cell(words.plain(None if sub.weight is None else round(sub.weight, 4)))
+
+
 def _sub_cell(index: IndexValue, sub_id: str, titles: Titles, words: Words) -> Cell:
     sub = next((s for s in index.sub_indices if s.id == sub_id), None)
     if sub is None:
@@ -89,7 +93,7 @@ def sub_index_tables(indices: Sequence[IndexValue], titles: Titles, words: Words
         Line(
             words.name(sub.title),
             (
-                Cell(words.plain(sub.weight)),
+                _weight(sub, words),
                 *(_sub_cell(index, sub.id, titles, words) for index in indices),
             ),
             level,
@@ -112,7 +116,7 @@ def _units_by_subs(
     titles: Titles,
     words: Words,
 ) -> Table:
-    weights = Line(words("table.weight"), tuple(Cell(words.plain(s.weight)) for _, s in subs), -1)
+    weights = Line(words("table.weight"), tuple(_weight(s, words) for _, s in subs), -1)
     lines = [
         Line(name, tuple(_sub_cell(index, sub.id, titles, words) for _, sub in subs))
         for name, index in zip(names, indices, strict=True)

@@ -57,10 +57,10 @@ def csv_table(summary: Summary) -> bytes:
             "provisional": _flag(row.provisional),
         }
         record |= {key: getattr(row, key) for key in _SAME_NAME}
-        writer.writerow(_safe(record))
+        writer.writerow(safe(record))
     for index in summary.indices:
         for record in _index_records(index):
-            writer.writerow(_safe(base | record))
+            writer.writerow(safe(base | record))
     return ("\ufeff" + out.getvalue()).encode("utf-8")
 
 
@@ -109,7 +109,8 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _safe(record: dict[str, object]) -> dict[str, object]:
+def safe(record: dict[str, object]) -> dict[str, object]:
+    """Return a record whose texts no spreadsheet takes for a formula."""
     return {
         k: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@", "\t") else v
         for k, v in record.items()

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from eco_index.errors import UsageError
 from eco_index.report import fonts
+from eco_index.report.analyses import analyses_table
 from eco_index.report.long_table import csv_table
 from eco_index.report.text import Words, load_texts
 from eco_index.report.unit_table import unit_table
@@ -39,8 +40,8 @@ def render(summary_path: Path, languages: Sequence[str] = ("zh", "en")) -> list[
     Returns
     -------
     list of Path
-        ``report.<language>.html`` for each language, and ``table.csv``. The same summary gives the
-        same bytes.
+        ``report.<language>.html`` for each language, ``table.csv``, and where the summary has them
+        ``units.csv`` and ``analyses.csv``. The same summary gives the same bytes.
 
     Raises
     ------
@@ -62,9 +63,12 @@ def render(summary_path: Path, languages: Sequence[str] = ("zh", "en")) -> list[
         page = render_html(summary, summary_path.parent, language, otf)
         written.append(_write(summary_path.with_name(f"report.{language}.html"), page.encode()))
     written.append(_write(summary_path.with_name("table.csv"), csv_table(summary)))
-    units = unit_table(summary)
-    if units is not None:
-        written.append(_write(summary_path.with_name("units.csv"), units))
+    for name, table in (
+        ("units.csv", unit_table(summary)),
+        ("analyses.csv", analyses_table(summary)),
+    ):
+        if table is not None:
+            written.append(_write(summary_path.with_name(name), table))
     return written
 
 

@@ -16,7 +16,8 @@ LANGUAGES = ("zh", "en")
 NO_VALUE = "—"
 MINUS = "\u2212"
 
-_UNITS = {"km2": "km²", "m2": "m²", "1": "", "km2/km2": "", "": ""}
+_UNITS = {"km2": "km²", "m2": "m²", "1": "", "km2/km2": "", "count": "", "": ""}
+_WORDS = {"pp": "unit.points", "pp/a": "unit.points_per_year", "1/a": "unit.per_year"}
 
 
 def locale_file(language: str) -> Path:
@@ -55,7 +56,7 @@ def load_texts(language: str) -> dict[str, str]:
 
 def digits_of(unit: str) -> int:
     """Return how many decimals values of a unit are printed with."""
-    return 3 if unit == "1" else 2
+    return {"1": 3, "1/a": 4, "pp/a": 3, "count": 0}.get(unit, 2)
 
 
 class Words:
@@ -102,7 +103,7 @@ class Words:
 
     def unit(self, unit: str) -> str:
         """Return a unit as it is printed."""
-        return _UNITS.get(unit, unit)
+        return self(_WORDS[unit]) if unit in _WORDS else _UNITS.get(unit, unit)
 
     def number(self, value: float | None, unit: str = "", *, signed: bool = False) -> str:
         """Return a value with the decimals its unit deserves, without the unit.

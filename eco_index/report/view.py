@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.font_manager import FontProperties
 
 from eco_index.report import index_tables, tables
+from eco_index.report.analyses import analysis_sections
 from eco_index.report.findings import findings
 from eco_index.report.pictures import (
     headline_charts,
@@ -23,8 +24,8 @@ from eco_index.report.text import NO_VALUE, Words
 from eco_index.summary import IndexValue, Summary, is_total
 
 SECTIONS = (
-    "findings", "maps", "overview", "indices", "details", "methods", "quality", "inputs",
-    "provenance", "tracing",
+    "findings", "maps", "overview", "indices", "analyses", "details", "methods", "quality",
+    "inputs", "provenance", "tracing",
 )  # fmt: skip
 MOST_FAILURES = 60
 
@@ -104,6 +105,7 @@ def context_of(
         "charts": headline_charts(groups, summary, words, font),
         "zones_table": _zones_table(summary, words),
         "indices": _indices(summary, words, font),
+        "analyses": analysis_sections(summary, words),
         "details": [_detail(g, summary, words, font) for g in groups],
         "open_numbers": _open_numbers(summary, words),
         "methods": _methods(summary, words),

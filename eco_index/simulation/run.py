@@ -16,7 +16,12 @@ from eco_index.simulation.region_files import write_region_files
 from eco_index.simulation.scenes import write_scenes
 from eco_index.simulation.spec import SimSpec, demo_config
 from eco_index.simulation.statistics import write_statistics
-from eco_index.simulation.truth import write_landcover, write_plots, write_truth
+from eco_index.simulation.truth import (
+    write_landcover,
+    write_plots,
+    write_samples,
+    write_truth,
+)
 from eco_index.simulation.vectors import write_layers
 
 RECORD = "simulation.json"
@@ -81,6 +86,7 @@ def simulate(
     write_truth(world, data / "truth")
     write_statistics(world, data / "tables")
     write_plots(world, data / "tables")
+    write_samples(world, data / "tables")
     write_scenes(world, data, progress)
     # Written last: only now is the simulation complete.
     write_json(record, {"digest": digest, "complete": True})

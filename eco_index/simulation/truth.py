@@ -22,6 +22,8 @@ from eco_index.simulation.landscape import World
 LANDCOVER_STEP = 0.00025  # degrees: 27.8 m in latitude, ~20 m in longitude here
 LATTICE_STEP = 16
 PLOTS = 60
+SAMPLES = 30  # reference samples of each class
+MISTAKEN = 0.02  # share of them that the interpreters named at random
 PLOT_NOISE = 0.04  # standard deviation of a surveyed cover against truth
 
 _PLOT_TYPES = {
@@ -160,6 +162,30 @@ def write_plots(world: World, folder: Path) -> None:
         write_csv(
             folder / f"plots_{year}.csv", ["plot_id", "lon", "lat", "date", "type", "cover"], rows
         )
+
+
+def write_samples(world: World, folder: Path) -> None:
+    """Write ``samples_{year}.csv``: land cover that interpreters saw, some of it mistaken.
+
+    Stratified: `SAMPLES` random pixels of every class.
+    """
+    spec = world.spec
+    to_lonlat = Transformer.from_crs(spec.crs_wkt, "EPSG:4326", always_xy=True)
+    for k, (year, state) in enumerate(world.states.items()):
+        rng = np.random.default_rng([spec.seed, 7, k])
+        lucc = state.lucc()[world.inner]
+        present = np.unique(lucc)
+        rows: list[list[object]] = []
+        for code in present:
+            at = np.flatnonzero(lucc == code)
+            for pixel in np.sort(rng.choice(at, min(SAMPLES, at.size), replace=False)):
+                r, c = divmod(int(pixel), lucc.shape[1])
+                x = spec.bounds[0] + (c + 0.5) * spec.resolution
+                y = spec.bounds[3] - (r + 0.5) * spec.resolution
+                lon, lat = to_lonlat.transform(x, y)
+                seen = int(rng.choice(present)) if rng.random() < MISTAKEN else int(code)
+                rows.append([f"S{year}{len(rows) + 1:04d}", f"{lon:.6f}", f"{lat:.6f}", seen])
+        write_csv(folder / f"samples_{year}.csv", ["sample_id", "lon", "lat", "lucc"], rows)
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:

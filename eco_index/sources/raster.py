@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import rasterio
 
+from eco_index.sources.address import PREFIX
+
 _OPTIONS = {
     # Never list a bucket or folder to look for sidecar files.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -36,7 +38,7 @@ def local_path(href: str) -> Path | None:
     """Return the local path of an address, or None where it is remote."""
     if href.startswith("file://"):
         return Path(unquote(urlsplit(href).path))
-    if "://" in href or href.startswith("/vsi"):
+    if "://" in href or href.startswith(("/vsi", PREFIX)):
         return None
     return Path(href)
 

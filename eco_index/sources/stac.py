@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from eco_index.catalog import Catalog, Dataset, StacApi, StacFolder
 from eco_index.errors import InputError
-from eco_index.sensors import needed_bands
+from eco_index.sources.assets import Unusable, assets_of
 from eco_index.sources.raster import local_path, short_reason
 from eco_index.sources.scene import Asset, AssetFailure, Found, Scene, touches
 
@@ -27,14 +27,6 @@ KEPT_PROPERTIES = (
     "earthsearch:boa_offset_applied",
     "landsat:collection_category",
 )
-
-
-class Unusable(Exception):
-    """An item, or one of its assets, that cannot be used; becomes an AssetFailure."""
-
-    def __init__(self, asset: str, reason: str) -> None:
-        self.asset, self.reason = asset, reason
-        super().__init__(reason)
 
 
 class StacFolderSource:
@@ -231,25 +223,21 @@ def _bbox_of(item: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 def _assets_of(assets: Mapping[str, Mapping[str, Any]], dataset: Dataset) -> dict[str, Asset]:
     """Return the assets of the bands that a composite reads."""
-    chosen = {}
-    for band in needed_bands(dataset):
-        keys = dataset.bands[band].asset
-        key = next((k for k in keys if split_band(k)[0] in assets), None)
-        if key is None:
-            has = ", ".join(sorted(assets)) or "none"
-            raise Unusable(
-                band, f"band {band} missing: item has {has}; expected {' or '.join(keys)}"
-            )
+
+    def find(key: str) -> Asset | None:
         name, number = split_band(key)
-        asset = assets[name]
+        asset = assets.get(name)
+        if asset is None:
+            return None
         checksum = asset.get("file:checksum")
-        chosen[band] = Asset(
+        return Asset(
             asset["href"],
             _size_of(asset),
             f"multihash:{checksum}" if checksum else None,
             number,
         )
-    return chosen
+
+    return assets_of(dataset, find, ", ".join(sorted(assets)) or "none", "item")
 
 
 def split_band(key: str) -> tuple[str, int]:

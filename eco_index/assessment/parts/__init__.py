@@ -1,0 +1,25 @@
+"""Parts of an assessment beyond one number a zone, chosen by the programme; each in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eco_index.assessment.parts import baseline, pattern, trend, truth
+from eco_index.assessment.parts.context import Context, Part
+
+#: Part of `AnalysesConfig` to what makes it.
+PARTS: dict[str, Callable[[Context], Part]] = {
+    "baseline": baseline.part,
+    "pattern": pattern.part,
+    "trend": trend.part,
+    "ground_truth": truth.part,
+}
+
+
+def parts_of(context: Context) -> list[Part]:
+    """Return the parts a programme asks for, in the order of the report."""
+    asked = context.programme.analyses
+    return [make(context) for key, make in PARTS.items() if getattr(asked, key)]
+
+
+__all__ = ["PARTS", "Context", "Part", "parts_of"]

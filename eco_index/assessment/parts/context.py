@@ -1,0 +1,68 @@
+"""What every part of an assessment is given, and what it hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eco_index.assessment.gather import Gathered
+from eco_index.config import Region
+from eco_index.cube import CubeView
+from eco_index.digests import period_digest
+from eco_index.period import Period
+from eco_index.programme import ProgrammeConfig
+from eco_index.summary import Analysis, Gate, MapLayer, MethodUse, Row, Zone
+from eco_index.yamlio import Text
+from eco_index.zones import ZoneLayer
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is assessed, and what was summed already.
+
+    Attributes
+    ----------
+    compared : Period or None
+        The year before, where the cube holds it.
+    zones : tuple of Zone
+        Zones of the layer in its order, without the line for all together.
+    output : Path
+        Folder of the assessment; maps go to ``maps/``.
+    prefix : str
+        Start of the trace keys: programme/period.
+    """
+
+    region: Region
+    programme: ProgrammeConfig
+    period: Period
+    compared: Period | None
+    view: CubeView
+    layer: ZoneLayer
+    zones: tuple[Zone, ...]
+    sums: Gathered
+    output: Path
+    prefix: str
+
+    def key(self, *names: str) -> str:
+        """Return a trace key."""
+        return "/".join((self.prefix, *names))
+
+
+@dataclass
+class Part:
+    """What a part adds to the summary."""
+
+    rows: list[Row] = field(default_factory=list)
+    maps: list[MapLayer] = field(default_factory=list)
+    analyses: list[Analysis] = field(default_factory=list)
+    methods: list[MethodUse] = field(default_factory=list)
+    notes: list[Text] = field(default_factory=list)
+    gate: Gate | None = None
+
+
+def years_done(view: CubeView, period: Period) -> list[Period]:
+    """Return the same period of every year up to this one whose products the cube holds."""
+    tiles, states = list(view.grid.tiles()), view.states()
+    first = view.axis.years[0]
+    found = [Period(year, period.half) for year in range(first, period.year + 1)]
+    return [p for p in found if period_digest(p, tiles, states) is not None]

@@ -1,0 +1,326 @@
+"""Trend over all years of the cube up to the period: per pixel, per zone, as a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from eco_index.assessment.overview import ClassMap, MeanMap, map_layer, write_map
+from eco_index.assessment.parts.context import Context, Part, years_done
+from eco_index.grid import Tile
+from eco_index.period import Period
+from eco_index.products import PRODUCTS
+from eco_index.summary import (
+    TOTAL,
+    TOTAL_NAME,
+    Analysis,
+    AnalysisColumn,
+    AnalysisLine,
+    AnalysisTable,
+    MapClass,
+    MapLayer,
+    Row,
+)
+from eco_index.trends import CLASSES, NOT_TESTED, TRENDS_VERSION, Trends, count_classes, trends
+from eco_index.yamlio import Text
+from eco_index.zonal import SumSpec, ZoneSums
+from eco_index.zone_raster import zone_ids
+
+METHOD = f"theil_sen_mann_kendall@{TRENDS_VERSION}"
+DENOMINATOR = Text(
+    zh="单元内有足够年份、可检验的像元面积",
+    en="area of the zone's pixels with enough years to test",
+)
+#: Code on the map, title, colour, by trend class.
+_TITLES: dict[int, tuple[Text, str]] = {
+    -3: (Text(zh="极显著下降（99%）", en="falling, 99 %"), "#8c510a"),
+    -2: (Text(zh="显著下降（95%）", en="falling, 95 %"), "#bf812d"),
+    -1: (Text(zh="弱显著下降（90%）", en="falling, 90 %"), "#dfc27d"),
+    0: (Text(zh="无显著趋势", en="no significant trend"), "#f0efe8"),
+    1: (Text(zh="弱显著上升（90%）", en="rising, 90 %"), "#a6dba0"),
+    2: (Text(zh="显著上升（95%）", en="rising, 95 %"), "#5aae61"),
+    3: (Text(zh="极显著上升（99%）", en="rising, 99 %"), "#1b7837"),
+}
+_UNTESTED = Text(zh="年份不足，未检验", en="too few years, not tested")
+_FILL = 0
+
+
+def part(context: Context) -> Part:
+    """Return rows (slope, shares of classes), the map of classes, and the table of tests."""
+    config = context.programme.analyses.trend
+    assert config is not None
+    periods = years_done(context.view, context.period)
+    if len(periods) < config.min_years:
+        return Part(analyses=[_too_short(context, len(periods), config.min_years)])
+    product = PRODUCTS[config.product]
+    fill = int(product.fill or 0)
+    years = np.array([p.year for p in periods])
+    series = [ZoneSums(SumSpec(values=(product.id,)), len(context.layer)) for _ in periods]
+    counts = np.zeros((len(context.layer), 8), np.int64)
+    picture = _Picture(context)
+    for tile in context.view.grid.tiles():
+        sheets = _sheets(context, tile)
+        if not sheets and context.sums.overview.frame.part(tile) is None:
+            continue
+        stack = np.stack([context.view.read(p.cadence, product.id, p.id, tile) for p in periods])
+        found = trends(
+            stack, years, correction=config.correction, min_years=config.min_years, fill=fill
+        )
+        for ids in sheets:
+            counts += count_classes(ids, found.classes, len(context.layer))
+            for sums, layer in zip(series, stack, strict=True):
+                sums.add(ids, {product.id: layer})
+        picture.add(tile, found)
+    names = [(z.id, z.name) for z in context.zones]
+    tables = np.array([s.mean(product.id) for s in series])
+    if context.layer.partition and len(context.layer) > 1:
+        names.append((TOTAL, TOTAL_NAME))
+        together = np.array([s.all_zones().mean(product.id) for s in series])
+        tables, counts = np.hstack([tables, together]), np.vstack([counts, counts.sum(axis=0)])
+    factor, unit = (100.0, "pp/a") if product.id == "fvc" else (1.0, "1/a")
+    zonal = trends(tables * factor, years, correction=config.correction, min_years=config.min_years)
+    out = Part(maps=[picture.write(product.title)])
+    for k, (zone, _) in enumerate(names):
+        out.rows += _rows(context, zone, product.title, zonal, counts[k], k, unit)
+    out.analyses.append(_analysis(context, names, zonal, tables * factor, periods, unit))
+    return out
+
+
+def _sheets(context: Context, tile: Tile) -> list[np.ndarray]:
+    layer, grid = context.layer, context.view.grid
+    found = [zone_ids(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
+    return [ids for ids in found if ids.any()]
+
+
+class _Picture:
+    """Classes of the trend in the frame of the assessment's maps."""
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.frame = context, context.sums.overview.frame
+        self.classes = ClassMap(self.frame, _FILL)
+        self.slope = MeanMap(self.frame)
+
+    def add(self, tile: Tile, found: Trends) -> None:
+        codes = np.where(found.classes == NOT_TESTED, _FILL, found.classes.astype(np.int16) + 4)
+        self.classes.add(tile, codes.astype(np.uint8))
+
+    def write(self, title: Text) -> MapLayer:
+        context = self.context
+        (context.output / "maps").mkdir(parents=True, exist_ok=True)
+        codes = self.classes.codes
+        write_map(context.output, "trend", codes, _FILL, context.view.grid, self.frame)
+        layer = map_layer(
+            "trend",
+            Text(zh=f"{title.zh}趋势", en=f"trend of {title.en}"),
+            "classes",
+            None,
+            "vegetation",
+        )
+        seen = set(np.unique(codes).tolist())
+        classes = tuple(
+            MapClass(code=c + 4, title=text, colour=colour)
+            for c, (text, colour) in _TITLES.items()
+            if c + 4 in seen
+        )
+        return layer.model_copy(update={"classes": classes})
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _rows(
+    context: Context,
+    zone: str,
+    title: Text,
+    zonal: Trends,
+    counts: np.ndarray,
+    k: int,
+    unit: str,
+) -> list[Row]:
+    pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
+    tested, untested = int(counts[1:].sum()), int(counts[0])
+    areas = {
+        "denominator_km2": tested * pixel_km2,
+        "valid_km2": tested * pixel_km2,
+        "no_data_km2": untested * pixel_km2,
+    }
+    common = {
+        "zone": zone,
+        "denominator": DENOMINATOR,
+        "method": METHOD,
+        "evidence": "primary",
+        "provisional": False,
+        **areas,
+    }
+    rows = [
+        Row(
+            indicator="trend_slope",
+            title=Text(zh=f"{title.zh}年均变化（Theil–Sen）", en=f"yearly change of {title.en}"),
+            value=_number(zonal.slope[k]),
+            unit=unit,
+            trace=context.key(zone, "trend_slope"),
+            **common,
+        )
+    ]
+    for n, code in enumerate(CLASSES):
+        share = 100 * int(counts[n + 1]) / tested if tested else None
+        name = _TITLES[code][0]
+        rows.append(
+            Row(
+                indicator="trend_class_share",
+                variable=f"t{code}",
+                title=Text(
+                    zh=f"{title.zh}趋势面积比例：{name.zh}",
+                    en=f"share of area by trend of {title.en}: {name.en}",
+                ),
+                value=share,
+                unit="%",
+                trace=context.key(zone, "trend_class_share", f"t{code}"),
+                **common,
+            )
+        )
+    return rows
+
+
+def _analysis(
+    context: Context,
+    names: Sequence[tuple[str, Text]],
+    zonal: Trends,
+    tables: np.ndarray,
+    periods: Sequence[Period],
+    unit: str,
+) -> Analysis:
+    config = context.programme.analyses.trend
+    assert config is not None
+    title = PRODUCTS[config.product].title
+    lines = []
+    for k, (_, name) in enumerate(names):
+        code = int(zonal.classes[k])
+        words = _UNTESTED if code == NOT_TESTED else _TITLES[code][0]
+        low, high = _slope_interval(tables[:, k], np.array([p.year for p in periods]))
+        tested = code != NOT_TESTED
+        cells = (
+            float(zonal.n[k]), _number(zonal.slope[k]), low if tested else None,
+            high if tested else None, _number(zonal.tau[k]), _number(zonal.p[k]), words,
+        )  # fmt: skip
+        lines.append(AnalysisLine(head=name, cells=cells))
+    first, last = periods[0].id, periods[-1].id
+    moved = [
+        (name, _TITLES[int(zonal.classes[k])][0])
+        for k, (_, name) in enumerate(names)
+        if abs(int(zonal.classes[k])) in (2, 3)
+    ]
+    return Analysis(
+        id="trend",
+        title=Text(
+            zh=f"{title.zh}趋势（{first}–{last}，{len(periods)}年）",
+            en=f"trend of {title.en} ({first} to {last}, {len(periods)} years)",
+        ),
+        method=METHOD,
+        evidence="primary",
+        provisional=False,
+        rules=_rules(config.correction, config.min_years),
+        findings=(_finding(title, first, last, moved, len(names)),),
+        tables=(
+            AnalysisTable(
+                caption=Text(zh="各单元趋势", en="trend by unit"),
+                corner=Text(zh="单元", en="Unit"),
+                columns=(
+                    AnalysisColumn(
+                        title=Text(zh="有值年数", en="years with a value"), unit="count"
+                    ),
+                    AnalysisColumn(title=Text(zh="斜率", en="slope"), unit=unit),
+                    AnalysisColumn(title=Text(zh="95%下限", en="95 % low"), unit=unit),
+                    AnalysisColumn(title=Text(zh="95%上限", en="95 % high"), unit=unit),
+                    AnalysisColumn(title=Text(zh="Kendall τ", en="Kendall's tau"), unit="1"),
+                    AnalysisColumn(title=Text(zh="p值", en="p"), unit="1"),
+                    AnalysisColumn(title=Text(zh="结论", en="verdict")),
+                ),
+                lines=tuple(lines),
+            ),
+        ),
+        notes=(
+            Text(
+                zh="单元序列为各年有值像元的均值；各年缺测面积不同会影响均值，缺测见“数据质量”",
+                en="a zone's series is the mean of the pixels with a value in each year; gaps that "
+                "differ between years move it, see 'Data quality'",
+            ),
+        ),
+        trace=context.key("trend"),
+    )
+
+
+def _slope_interval(values: np.ndarray, years: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of the Theil-Sen slope (Sen 1968; independent years)."""
+    known = np.isfinite(values)
+    if known.sum() < 4:
+        return None, None
+    found = stats.theilslopes(values[known], years[known], alpha=0.95)
+    return _number(found.low_slope), _number(found.high_slope)
+
+
+def _rules(correction: str, min_years: int) -> tuple[Text, ...]:
+    named = {
+        "none": Text(zh="不作自相关修正", en="without correction for autocorrelation"),
+        "hamed_rao": Text(
+            zh="方差按Hamed & Rao（1998）修正自相关",
+            en="variance corrected for autocorrelation after Hamed & Rao (1998)",
+        ),
+        "yue_wang": Text(
+            zh="方差按Yue & Wang（2004）修正自相关",
+            en="variance corrected for autocorrelation after Yue & Wang (2004)",
+        ),
+    }[correction]
+    return (
+        Text(
+            zh=f"斜率为Theil–Sen中位数斜率，显著性为双侧Mann–Kendall检验（含并列修正），{named.zh}",
+            en="slope: Theil-Sen median; significance: two-sided Mann-Kendall test with ties, "
+            f"{named.en}",
+        ),
+        Text(
+            zh=f"有值年份少于{min_years}年的像元和单元不检验；斜率区间按Sen（1968），假定各年独立",
+            en=f"pixels and zones with fewer than {min_years} years are not tested; the interval "
+            "of the slope is Sen's (1968), for independent years",
+        ),
+    )
+
+
+def _finding(title: Text, first: str, last: str, moved: list[tuple[Text, Text]], n: int) -> Text:
+    if not moved:
+        return Text(
+            zh=f"{first}–{last}年{title.zh}：全部{n}个单元无95%水平的显著趋势。",
+            en=f"{title.en[:1].upper()}{title.en[1:]}, {first} to {last}: no trend at 95 % in any "
+            f"of {n} units.",
+        )
+    zh = "、".join(f"{a.zh}（{b.zh}）" for a, b in moved[:6])
+    en = ", ".join(f"{a.en} ({b.en})" for a, b in moved[:6])
+    more = len(moved) - 6
+    return Text(
+        zh=f"{first}–{last}年{title.zh}趋势显著的单元：{zh}"
+        + (f"等{len(moved)}个。" if more > 0 else "。"),
+        en=f"Significant trend of {title.en}, {first} to {last}: {en}"
+        + (f" and {more} more." if more > 0 else "."),
+    )
+
+
+def _too_short(context: Context, found: int, least: int) -> Analysis:
+    config = context.programme.analyses.trend
+    assert config is not None
+    return Analysis(
+        id="trend",
+        title=Text(zh="多年趋势", en="trend over years"),
+        method=METHOD,
+        evidence="primary",
+        provisional=False,
+        rules=_rules(config.correction, config.min_years),
+        notes=(
+            Text(
+                zh=f"数据集中仅有{found}个年份，少于{least}年，不评价趋势",
+                en=f"the cube holds {found} year(s), fewer than {least}: no trend is assessed",
+            ),
+        ),
+        trace=context.key("trend"),
+    )

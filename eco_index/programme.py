@@ -1,0 +1,56 @@
+"""Programme files: what is assessed, how often, with which indicators and analyses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr
+
+from eco_index import yamlio
+from eco_index.yamlio import Strict, Text
+
+
+class TrendConfig(Strict):
+    """Trend over all years of the cube up to the period."""
+
+    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
+    min_years: int = Field(10, ge=4, description="fewest years with a value")
+    correction: Literal["none", "hamed_rao", "yue_wang"] = "hamed_rao"
+
+
+class AnalysesConfig(Strict):
+    """What a programme says beyond its indicators."""
+
+    trend: TrendConfig | None = None
+    pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    ground_truth: bool = False
+    baseline: int | None = Field(None, description="year to compare with besides last year")
+
+
+class ProgrammeConfig(Strict):
+    """An assessment programme: what is assessed, how often, with which indicators."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: Text
+    layer: str
+    cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
+    filter: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="attribute column: accepted values"
+    )
+    indicators: tuple[str, ...] = Field(min_length=1)
+    indices: tuple[str, ...] = Field((), description="method ids of official indices")
+    analyses: AnalysesConfig = AnalysesConfig()
+    note: Text | None = None
+    _path: Path = PrivateAttr(default=Path("programme.yaml"))
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+
+def load_programme(path: Path | str) -> ProgrammeConfig:
+    """Read and check a programme file."""
+    programme = yamlio.load(path, ProgrammeConfig)
+    programme._path = Path(path)
+    return programme

@@ -1,0 +1,278 @@
+"""Parts of an assessment on a cube of many years: trend, baseline, ground truth, the gate."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pymannkendall
+import pytest
+import rasterio
+from assessment_cube import HEIGHT, WIDTH, build_cube, build_region, year_arrays
+from pyproj import Transformer
+from scipy import stats
+from zone_fakes import CRS, RES, X0, Y1
+
+from eco_index.assessment import assess, assessment_digest
+from eco_index.config import Region
+from eco_index.cube import CubeView
+from eco_index.errors import InputError
+from eco_index.period import Period
+from eco_index.programme import AnalysesConfig, TrendConfig
+from eco_index.report import render
+from eco_index.summary import Analysis, Summary, read_summary
+
+FIRST, LAST = 2012, 2025
+YEARS = range(FIRST, LAST + 1)
+FALLING = (slice(8, 20), slice(4, 30))
+
+
+def arrays_of(year: int) -> dict[str, np.ndarray]:
+    """Fourteen years: noise everywhere, a steady loss in FALLING, one cloudy corner in 2020."""
+    arrays = {k: v.copy() for k, v in year_arrays(2024).items()}
+    rng = np.random.default_rng(year)
+    fvc = arrays["fvc"].astype(np.int64) + rng.integers(-200, 201, (HEIGHT, WIDTH))
+    fvc[FALLING] -= 150 * (year - FIRST)
+    arrays["fvc"] = np.clip(fvc, 0, 10000).astype(np.uint16)
+    if year == 2020:
+        arrays["fvc"][40:, 50:] = 65535
+    return arrays
+
+
+def write_truth(folder: Path, wrong: bool = False) -> None:
+    """Plots and samples of 2025: where the map is right, or (wrong) half of them beside it."""
+    to_lonlat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
+    rng = np.random.default_rng(5)
+    arrays = arrays_of(LAST)
+    plots, samples = [], []
+    for k in range(400):
+        row, column = int(rng.integers(HEIGHT)), int(rng.integers(WIDTH))
+        lon, lat = to_lonlat.transform(X0 + (column + 0.5) * RES, Y1 - (row + 0.5) * RES)
+        cover, code = arrays["fvc"][row, column] / 1e4, int(arrays["landcover"][row, column])
+        if wrong and k % 2:
+            cover, code = 1 - cover, 61
+        samples.append([f"S{k}", lon, lat, code])
+        if 0.1 < cover < 0.95 and len(plots) < 40:
+            plots.append([f"P{k}", lon, lat, "2025-07-20", "grass", cover])
+    for name, head, rows in (
+        ("plots_2025.csv", ["id", "lon", "lat", "date", "type", "cover"], plots),
+        ("samples_2025.csv", ["id", "lon", "lat", "class"], samples),
+    ):
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(head)
+            writer.writerows(rows)
+
+
+def long_region(folder: Path) -> Region:
+    region = build_region(
+        folder,
+        extra={
+            "years": {"first": FIRST, "last": LAST},
+            "ground_truth": {
+                "plots": "map_plots",
+                "plot_columns": {"x": "lon", "y": "lat"},
+                "samples": "map_samples",
+                "sample_columns": {"x": "lon", "y": "lat"},
+            },
+        },
+        more_datasets={
+            f"map_{k}": {"access": {"type": "table", "path": f"{k}_{{year}}.csv"}}
+            for k in ("plots", "samples")
+        },
+    )
+    write_truth(folder)
+    return region
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Region, CubeView]:
+    region = long_region(tmp_path_factory.mktemp("years"))
+    return region, build_cube(region, tuple(map(str, YEARS)), arrays_of)
+
+
+def with_analyses(region: Region, name: str = "whole_region", **asked):
+    return region.programmes[name].model_copy(update={"analyses": AnalysesConfig(**asked)})
+
+
+def assessed(made, output: Path, name: str = "whole_region", **asked) -> Summary:
+    region, view = made
+    programme = with_analyses(region, name, **asked)
+    return read_summary(assess(region, programme, Period(LAST), view, output, tag="2025"))
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory) -> tuple[Summary, Path]:
+    folder = tmp_path_factory.mktemp("assessed")
+    asked = {"trend": TrendConfig(), "ground_truth": True, "baseline": FIRST}
+    return assessed(made, folder, **asked), folder
+
+
+def analysis(summary: Summary, name: str) -> Analysis:
+    return next(a for a in summary.analyses if a.id == name)
+
+
+def line(found: Analysis, table: int, head: str) -> tuple:
+    return next(x.cells for x in found.tables[table].lines if x.head.en == head)
+
+
+def zone_series() -> dict[str, np.ndarray]:
+    """Mean cover (%) of both counties and of all, computed plainly."""
+    stack = np.array([arrays_of(y)["fvc"] for y in YEARS], float)
+    stack[stack == 65535] = np.nan
+    parts = {"zone 0": stack[:, :, :40], "zone 1": stack[:, :, 40:], "all together": stack}
+    return {k: np.nanmean(v, axis=(1, 2)) / 100 for k, v in parts.items()}
+
+
+def test_slopes_and_tests_equal_the_peers(whole):
+    summary, _ = whole
+    found = analysis(summary, "trend")
+    for name, series in zone_series().items():
+        n, slope, low, high, tau, p, words = line(found, 0, name)
+        peer = pymannkendall.hamed_rao_modification_test(series)
+        ends = stats.theilslopes(series, np.array(YEARS), alpha=0.95)
+        assert n == len(YEARS)
+        assert slope == pytest.approx(peer.slope)
+        assert (tau, p) == pytest.approx((peer.Tau, peer.p))
+        assert (low, high) == pytest.approx((ends.low_slope, ends.high_slope))
+        assert ("falling" in words.en) == (peer.p < 0.1 and peer.slope < 0)
+    assert "zone 0" in found.findings[0].en
+
+
+def test_rows_of_a_trend_add_up_and_find_the_loss(whole):
+    summary, _ = whole
+    rows = {(r.zone, r.variable): r for r in summary.rows if r.indicator == "trend_class_share"}
+    for zone in ("z0", "z1", "_all"):
+        assert sum(rows[zone, f"t{c}"].value for c in range(-3, 4)) == pytest.approx(100)
+    lost = 12 * 26  # pixels of FALLING, all in county z0
+    assert 100 * lost / (40 * HEIGHT) <= rows["z0", "t-3"].value + rows["z0", "t-2"].value < 25
+    one = rows["z0", "t0"]
+    pixels = {z.id: z.pixels_km2 for z in summary.zones}
+    assert one.valid_km2 + one.no_data_km2 == pytest.approx(pixels["z0"])
+    slope = next(r for r in summary.rows if (r.indicator, r.zone) == ("trend_slope", "z0"))
+    assert slope.unit == "pp/a"
+    assert slope.value == pytest.approx(line(analysis(summary, "trend"), 0, "zone 0")[1])
+
+
+def test_the_map_shows_the_loss(whole):
+    summary, folder = whole
+    layer = next(m for m in summary.maps if m.id == "trend")
+    with rasterio.open(folder / layer.path) as file:
+        codes = file.read(1)
+        lost = file.index(X0 + 16 * RES, Y1 - 14 * RES)
+    assert codes[lost] == 1  # falling at 99 %
+    assert set(np.unique(codes)) - {0} <= {c.code for c in layer.classes}
+
+
+def test_a_zone_without_any_value_has_no_trend(tmp_path):
+    empty = long_region(tmp_path / "empty")
+
+    def blank(year):
+        arrays = arrays_of(year)
+        arrays["fvc"][:, 40:] = 65535
+        return arrays
+
+    view = build_cube(empty, tuple(map(str, YEARS)), blank)
+    programme = with_analyses(empty, trend=TrendConfig())
+    path = assess(empty, programme, Period(LAST), view, tmp_path / "out", tag="2025")
+    summary = read_summary(path)
+    rows = [r for r in summary.rows if r.zone == "z1" and r.indicator.startswith("trend")]
+    assert rows and all(r.value is None for r in rows)
+    assert line(analysis(summary, "trend"), 0, "zone 1")[1:6] == (None,) * 5
+
+
+def test_too_few_years_are_said_and_not_tested(made, tmp_path):
+    summary = assessed(made, tmp_path, trend=TrendConfig(min_years=15))
+    found = analysis(summary, "trend")
+    assert not found.tables and "14 year(s), fewer than 15" in found.notes[0].en
+    assert not [r for r in summary.rows if r.indicator.startswith("trend")]
+
+
+def test_baseline_year_beside_this_one(whole):
+    found = analysis(whole[0], "baseline")
+    series = zone_series()
+    k = next(i for i, t in enumerate(found.tables) if "cover" in t.caption.en)
+    for name in ("zone 0", "zone 1", "all together"):
+        now, before, change, _ = line(found, k, name)
+        assert now == pytest.approx(series[name][-1])
+        assert before == pytest.approx(series[name][0])
+        assert change == pytest.approx(now - before)
+
+
+def test_a_baseline_that_is_not_there_is_named(made, tmp_path):
+    with pytest.raises(InputError, match="baseline year 2010"):
+        assessed(made, tmp_path, baseline=2010)
+
+
+def test_ground_truth_passes_where_the_maps_are_right(whole):
+    summary, _ = whole
+    found = analysis(summary, "ground_truth")
+    n, _, missing, bias, rmse, _, p = line(found, 0, "all plots")
+    assert (n, missing) == (40, 0)
+    assert (bias, rmse, p) == pytest.approx((0, 0, 100))
+    land = arrays_of(LAST)["landcover"]
+    users, _, producers, _, area, _ = line(found, 1, "forest")
+    assert (users, producers) == (100, 100)
+    assert area == pytest.approx((land == 21).sum() * 9e-4)
+    assert summary.gate is not None and summary.gate.passed
+
+
+def test_the_gate_blocks_wrong_maps_and_names_both(made, tmp_path):
+    region, _ = made
+    write_truth(region.config.path.parent, wrong=True)
+    try:
+        summary = assessed(made, tmp_path, ground_truth=True)
+    finally:
+        write_truth(region.config.path.parent)
+    assert summary.gate is not None and not summary.gate.passed
+    reasons = " ".join(r.en for r in summary.gate.reasons)
+    assert "P is" in reasons and "overall accuracy is" in reasons
+
+
+def test_unknown_classes_in_samples_are_named(made, tmp_path):
+    region, _ = made
+    path = region.config.path.parent / "samples_2025.csv"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(",32", ",99", 1), encoding="utf-8")
+    try:
+        with pytest.raises(InputError, match=r"row \d+ \(S\d+\) has the class 99"):
+            assessed(made, tmp_path, ground_truth=True)
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_history_and_tables_make_an_assessment_stale(made):
+    region, view = made
+    digests = {
+        key: assessment_digest(region, with_analyses(region, **asked), Period(LAST), view)
+        for key, asked in {
+            "plain": {},
+            "trend": {"trend": TrendConfig()},
+            "truth": {"ground_truth": True},
+        }.items()
+    }
+    assert len(set(digests.values())) == 3
+    write_truth(region.config.path.parent, wrong=True)
+    try:
+        after = assessment_digest(
+            region, with_analyses(region, ground_truth=True), Period(LAST), view
+        )
+    finally:
+        write_truth(region.config.path.parent)
+    assert after != digests["truth"]
+
+
+def test_report_shows_every_analysis_in_both_languages(whole):
+    summary, folder = whole
+    files = {p.name: p for p in render(folder / "summary.json")}
+    zh, en = (files[f"report.{k}.html"].read_text(encoding="utf-8") for k in ("zh", "en"))
+    for found in summary.analyses:
+        assert found.title.zh in zh
+        assert found.trace in en
+    assert "极显著下降" in zh and "falling, 99 %" in en
+    with files["analyses.csv"].open(encoding="utf-8-sig", newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert len(cells) == sum(
+        len(t.lines) * len(t.columns) for a in summary.analyses for t in a.tables
+    )
