@@ -30,7 +30,11 @@ def open_derived(address: Derived, dataset: Dataset) -> OpenRaster:
         from eco_index.sources.rpc import RpcRaster
 
         return RpcRaster(address, dataset)
-    kinds = {"mask": GuardedMask, "value": ValueMask, "screen": ScreenMask}
+    kinds: dict[str, type[GuardedMask] | type[ValueMask]] = {
+        "mask": GuardedMask,
+        "value": ValueMask,
+        "screen": ScreenMask,
+    }
     if address.kind not in kinds:
         raise InputError(f"there is no derived raster of kind '{address.kind}'")
     return kinds[address.kind](address, dataset)

@@ -102,7 +102,7 @@ class SceneFilesSource:
         def find(key: str) -> Asset | None:
             name, number = split_band(key)
             path = files.get(name)
-            return path and Asset(str(path), path.stat().st_size, None, number)
+            return Asset(str(path), path.stat().st_size, None, number) if path else None
 
         try:
             assets = assets_of(self.dataset, find, ", ".join(sorted(files)))

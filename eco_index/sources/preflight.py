@@ -63,8 +63,10 @@ def check_scene(scene: Scene, dataset: Dataset) -> Scene | AssetFailure:
 def header_bbox(href: str, dataset: Dataset) -> Bbox | str:
     """Return the bounding box (degrees) that a file's header states, or why there is none."""
     try:
-        source = open_asset(href, dataset)
-        return _bbox(source)
+        path = local_path(href)
+        if path is not None and path.is_file():
+            refuse_hdf4(path)
+        return _bbox(open_asset(href, dataset))
     except (RasterioError, OSError) as error:
         return f"cannot be opened: {short_reason(error)}"
     except EcoError as error:
@@ -77,6 +79,7 @@ def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
     path = local_path(asset.href)
     if path is not None and not path.is_file():
         raise InputError(f"file not found: {path}")
+    if path is not None:
         refuse_hdf4(path)
     try:
         source = open_asset(asset.href, dataset)
