@@ -74,8 +74,14 @@ def header_bbox(href: str, dataset: Dataset) -> Bbox | str:
 
 
 def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
+    checked, source = _receipt(asset, dataset)
+    return checked, _bbox(source)
+
+
+def _receipt(asset: Asset, dataset: Dataset) -> tuple[Asset, Any]:
+    """Return an asset with size and checksum, and its open raster; whole, wherever it lies."""
     if is_derived(asset.href):
-        return _check_derived(asset, dataset)
+        return _derived_receipt(asset, dataset)
     path = local_path(asset.href)
     if path is not None and not path.is_file():
         raise InputError(f"file not found: {path}")
@@ -87,7 +93,6 @@ def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
         raise InputError(f"cannot be opened as a raster: {short_reason(error)}") from None
     if asset.band > source.count:
         raise InputError(f"the file has {source.count} band(s), not {asset.band}")
-    box = _bbox(source)
     if path is not None:
         checked = dataclasses.replace(asset, size=path.stat().st_size, checksum=checksum_of(path))
     elif asset.href.startswith("http"):
@@ -99,14 +104,14 @@ def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
         checked = asset
     if isinstance(source, rasterio.DatasetReader) and checked.size is not None:
         _check_blocks(source, asset.band, checked.size)
-    return checked, box
+    return checked, source
 
 
-def _check_derived(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
+def _derived_receipt(asset: Asset, dataset: Dataset) -> tuple[Asset, Any]:
     """Look at every part; the receipt is that of all parts together."""
     parts: list[Asset] = []
     for part in parse(asset.href).parts:
-        checked, _ = _check_asset(Asset(part.href, None, None, part.band), dataset)
+        checked, _ = _receipt(Asset(part.href, None, None, part.band), dataset)
         parts.append(checked)
     try:
         source = open_asset(asset.href, dataset)
@@ -118,7 +123,7 @@ def _check_derived(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
     own = parse(asset.href)
     text = hash_of([own.kind, own.options, [p.band for p in own.parts], sums])
     checksum = f"parts:{text[:32]}" if None not in sums else None
-    return dataclasses.replace(asset, size=size, checksum=checksum), _bbox(source)
+    return dataclasses.replace(asset, size=size, checksum=checksum), source
 
 
 def refuse_hdf4(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 from eco_index.sources.address import PREFIX
+
+# Files without place on earth are refused, or placed by their RPC: no need to warn as well.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _OPTIONS = {
     # Never list a bucket or folder to look for sidecar files.
