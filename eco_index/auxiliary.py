@@ -12,7 +12,7 @@ import shapely
 from rasterio.errors import RasterioError
 
 from eco_index import kernels, warp
-from eco_index.catalog import Catalog, RasterFile, VectorFile
+from eco_index.catalog import Catalog, Dataset, RasterFile, VectorFile
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
 from eco_index.sources.preflight import checksum_of
@@ -98,26 +98,68 @@ def read_codes(path: Path, grid: Grid, tile: Tile) -> np.ndarray:
         The file cannot be read, has no CRS, or holds no integers.
     """
     out = np.full(tile.shape, OUTSIDE, np.int32)
-    with raster_env():
-        try:
-            source = open_kept(str(path))
-            if source.crs is None:
-                raise InputError("the class map has no CRS", where=str(path))
-            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
-            if placement is None:
-                return out
-            data = source.read(1, window=placement.window)
-        except (RasterioError, OSError) as error:
-            forget(str(path))
-            raise InputError(
-                f"the class map cannot be read: {short_reason(error)}", where=str(path)
-            ) from None
+    data, placement = _read_window(path, grid, tile, "class map")
+    if data is None:
+        return out
     if data.dtype.kind not in "iu":
         raise InputError(f"the class map holds {data.dtype}, not whole numbers", where=str(path))
     kernels.gather_nearest(
         tile.y0, tile.x0, data.ravel().astype(np.int32), placement.as_tuple(), OUTSIDE, out
     )
     return out
+
+
+def read_values(path: Path, dataset: Dataset, grid: Grid, tile: Tile) -> np.ndarray:
+    """Return a map of numbers on a tile, by the nearest source pixel.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dataset : Dataset
+        Its entry in the catalogue: `scale`, `offset` and `nodata` (of the stored values).
+    grid, tile : Grid, Tile
+        Where.
+
+    Returns
+    -------
+    float32[h, w]
+        Physical values; NaN where the map has nothing.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or has no CRS.
+    """
+    out = np.full(tile.shape, np.nan, np.float32)
+    data, placement = _read_window(path, grid, tile, "map")
+    if data is None:
+        return out
+    values = data.astype(np.float64) * dataset.scale + dataset.offset
+    if dataset.nodata is not None:
+        values[data == dataset.nodata] = np.nan
+    kernels.gather_nearest(
+        tile.y0, tile.x0, values.ravel().astype(np.float32), placement.as_tuple(), np.nan, out
+    )
+    return out
+
+
+def _read_window(path: Path, grid: Grid, tile: Tile, kind: str) -> tuple[Any, Any]:
+    """Return the part of a raster under a tile and where it lies; (None, None) beyond it."""
+    with raster_env():
+        try:
+            source = open_kept(str(path))
+            if source.crs is None:
+                raise InputError(f"the {kind} has no CRS", where=str(path))
+            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
+            if placement is None:
+                return None, None
+            return source.read(1, window=placement.window), placement
+        except (RasterioError, OSError) as error:
+            forget(str(path))
+            raise InputError(
+                f"the {kind} cannot be read: {short_reason(error)}", where=str(path)
+            ) from None
 
 
 def near_rivers(
@@ -151,6 +193,59 @@ def near_rivers(
 def inside(path: Path, layer: str | None, grid: Grid, tile: Tile, where: np.ndarray) -> np.ndarray:
     """Return which pixels of `where` have their centre inside a polygon (or on its edge)."""
     return _hit(_layer(path, layer, grid, False), grid, tile, where, 0.0)
+
+
+def zone_numbers(
+    path: Path, layer: str | None, column: str, grid: Grid, tile: Tile
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return which polygon each pixel centre lies in, and the ids of all polygons.
+
+    Returns
+    -------
+    numbers : int32[h, w]
+        0 for none, k for the k-th polygon; where polygons overlap, the first. The same for any
+        tile.
+    ids : tuple of str
+        Values of `column`, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        The layer has no such column, or the file cannot be read.
+    """
+    status = path.stat()
+    shapes, ids = _read_zones(path, layer, column, grid.crs_wkt, status.st_mtime_ns, status.st_size)
+    out = np.zeros(tile.shape, np.int32)
+    x, y = grid.x()[tile.x0 : tile.x1], grid.y()[tile.y0 : tile.y1]
+    for number, shape in enumerate(shapes, 1):
+        west, south, east, north = shape.bounds
+        rows = np.flatnonzero((y >= south) & (y <= north))
+        cols = np.flatnonzero((x >= west) & (x <= east))
+        if not rows.size or not cols.size:
+            continue
+        part = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        free = out[part] == 0
+        r, c = np.nonzero(free)
+        hit = shapely.intersects_xy(shape, x[part[1]][c], y[part[0]][r])
+        out[part][r[hit], c[hit]] = number
+    return out, ids
+
+
+@lru_cache(maxsize=4)
+def _read_zones(
+    path: Path, layer: str | None, column: str, crs: str, _mtime: int, _size: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    from eco_index.vectors import read_vector
+
+    frame = read_vector(path, layer, str(path)).to_crs(crs)
+    if column not in frame:
+        columns = ", ".join(str(c) for c in frame.columns)
+        raise InputError(
+            f"the layer has no column '{column}'", where=str(path), rule=f"columns: {columns}"
+        )
+    shapes = shapely.make_valid(np.asarray(frame.geometry, dtype=object))
+    shapely.prepare(shapes)
+    return shapes, tuple(str(v) for v in frame[column])
 
 
 def _hit(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from eco_index import cover
+from eco_index.cover_fit import ensure_end_members
 from eco_index.cube import Archive
 from eco_index.digests import period_digest
 from eco_index.errors import EcoError, InputError
@@ -126,7 +128,11 @@ def _pending_composites(
 def compute_products(
     region: Region, archive: Archive, period: Period, workers: OpenWorkers, progress: Progress
 ) -> Outcome:
-    """Bring the products of a period up to date, for all tiles whose composites are done."""
+    """Bring the products of a period up to date, for all tiles whose composites are done.
+
+    End members of vegetation cover that are fitted on the archive are fitted first, once.
+    """
+    ensure_end_members(region, archive, progress)
     view = archive.view()
     grid, records = view.grid, view.records()
     index = TileIndex(grid, grid.tiles())
@@ -152,6 +158,7 @@ def compute_products(
             progress,
             "products",
         )
+        archive.describe(period.cadence, "fvc", "end_members", period.id, cover.statement(region))
     outcome.skipped = sum(p.state == "done" for p in tasks)
     outcome.failed += [
         (p.task.id, "a monthly composite of this tile is missing")

@@ -93,16 +93,48 @@ class LandcoverConfig(Strict):
 
 
 class FvcConfig(Strict):
-    """Fixed end members of the dimidiate pixel model for this region (else: method file)."""
+    """End members of the dimidiate pixel model for this region (without: the method file's pair).
 
-    ndvi_soil: float = Field(ge=-1, le=1)
-    ndvi_veg: float = Field(ge=-1, le=1)
-    evidence: Literal["primary", "secondary", "recalled", "placeholder"]
-    source: str
+    ``fixed``: one pair. ``percentile``: of the seasonal maximum NDVI of base years, by vegetation
+    type and zone, one table for all years. ``map``: two raster layers.
+    """
+
+    choice: Literal["fixed", "percentile", "map"] = "fixed"
+    ndvi_soil: float | None = Field(None, ge=-1, le=1)
+    ndvi_veg: float | None = Field(None, ge=-1, le=1)
+    base: tuple[int, ...] = Field((), description="percentile: years that are counted")
+    by_class: bool = Field(True, description="percentile: apart by vegetation type")
+    zones: str | None = Field(None, description="percentile: layer whose zones are kept apart")
+    min_pixels: int = Field(1000, ge=2, description="percentile: smaller groups join a larger one")
+    low_percent: float | None = Field(None, ge=0, le=100, description="else: method file")
+    high_percent: float | None = Field(None, ge=0, le=100, description="else: method file")
+    soil_map: str | None = Field(None, description="map: dataset of NDVI of bare soil")
+    veg_map: str | None = Field(None, description="map: dataset of NDVI of full vegetation")
+    evidence: Literal["primary", "secondary", "recalled", "placeholder"] | None = None
+    source: str | None = None
 
     @model_validator(mode="after")
-    def _order(self) -> FvcConfig:
-        if self.ndvi_veg - self.ndvi_soil < 0.1:
+    def _one_choice(self) -> FvcConfig:
+        own = {
+            "fixed": {"ndvi_soil", "ndvi_veg"},
+            "percentile": {
+                "base", "by_class", "zones", "min_pixels", "low_percent", "high_percent",
+            },
+            "map": {"soil_map", "veg_map"},
+        }  # fmt: skip
+        given = self.model_fields_set - {"choice", "evidence", "source"}
+        odd = sorted(given - own[self.choice])
+        if odd:
+            raise ValueError(f"{', '.join(odd)} do not belong to choice '{self.choice}'")
+        needed = {"percentile": {"base"}}.get(self.choice, own[self.choice])
+        absent = sorted(k for k in needed if getattr(self, k) in (None, ()))
+        if absent:
+            raise ValueError(f"choice '{self.choice}' needs {', '.join(absent)}")
+        own_numbers = self.choice != "percentile" or bool(given & {"low_percent", "high_percent"})
+        if own_numbers and (self.evidence is None or self.source is None):
+            raise ValueError("end members of your own need 'evidence' and 'source'")
+        pair = (self.ndvi_soil, self.ndvi_veg)
+        if pair[0] is not None and pair[1] is not None and pair[1] - pair[0] < 0.1:
             raise ValueError("ndvi_veg must exceed ndvi_soil by at least 0.1")
         return self
 
@@ -132,7 +164,11 @@ class GroundTruthConfig(Strict):
     plot_columns: dict[str, str] = Field(default_factory=dict)
     samples: str | None = Field(None, description="dataset: reference samples of land cover")
     sample_columns: dict[str, str] = Field(default_factory=dict)
-    crs: str = Field("EPSG:4326", description="of the coordinates of both")
+    grassland_plots: str | None = Field(
+        None, description="dataset: county, type, plot, cover_percent"
+    )
+    grassland_areas: str | None = Field(None, description="dataset: county, type, area_ha")
+    crs: str = Field("EPSG:4326", description="of the coordinates of plots and samples")
 
     @field_validator("crs")
     @classmethod
@@ -185,6 +221,16 @@ class RegionConfig(Strict):
             raise ValueError("the season must lie within the composited months")
         if self.units is not None and self.units not in self.layers:
             raise ValueError(f"units '{self.units}' is not among layers {sorted(self.layers)}")
+        if self.fvc is not None and self.fvc.choice == "percentile":
+            if self.fvc.by_class and self.landcover is None:
+                raise ValueError("fvc.by_class needs 'landcover'; without it write by_class: false")
+            if self.fvc.zones is not None and self.fvc.zones not in self.layers:
+                raise ValueError(
+                    f"fvc.zones '{self.fvc.zones}' is not among layers {sorted(self.layers)}"
+                )
+            odd = [y for y in self.fvc.base if not self.years.first <= y <= self.years.last]
+            if odd:
+                raise ValueError(f"fvc.base names {odd}, years of the cube are {self.years}")
         return self
 
     @property
@@ -338,10 +384,14 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
             value = getattr(config.landcover, key)
             if value is not None:
                 wanted.append((value, f"key 'landcover.{key}'"))
+    for key in ("soil_map", "veg_map") if config.fvc is not None else ():
+        value = getattr(config.fvc, key)
+        if value is not None:
+            wanted.append((value, f"key 'fvc.{key}'"))
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
-    for key in ("plots", "samples"):
+    for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
         value = getattr(config.ground_truth, key)
         if value is not None:
             wanted.append((value, f"key 'ground_truth.{key}'"))

@@ -156,3 +156,23 @@ def run_bounded[T](
     finally:
         for future in outstanding:
             future.cancel()
+
+
+class LazyWorkers:
+    """Opens the workers when the first task needs them: a run that is done starts no cluster."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster, self._context, self._workers = cluster, None, None  # type: Any, Any, Any
+
+    def __call__(self) -> Any:
+        if self._workers is None:
+            self._context = open_workers(self._cluster)
+            self._workers = self._context.__enter__()
+        return self._workers
+
+    def __enter__(self) -> LazyWorkers:
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        if self._context is not None:
+            self._context.__exit__(*details)

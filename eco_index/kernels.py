@@ -381,7 +381,7 @@ def add_index(
 
 @_jit
 def gather_nearest(
-    row0: int, col0: int, data: np.ndarray, geometry: Any, fill: int, out: np.ndarray
+    row0: int, col0: int, data: np.ndarray, geometry: Any, fill: Any, out: np.ndarray
 ) -> None:
     """Fill `out` with the nearest source pixel of every pixel of a tile (`fill` outside)."""
     height, width = out.shape

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from eco_index import yamlio
-from eco_index.config import configs_folder
+from eco_index.config import Region, configs_folder
 from eco_index.errors import UsageError
 from eco_index.method_model import MethodFile, OverlayFile, check_values, near
 from eco_index.summary import Evidence
@@ -285,3 +285,12 @@ def load_method(
             rule=error.rule,
             fix=error.fix,
         ) from None
+
+
+def method_of(region: Region, method_id: str) -> Method:
+    """Return a method with the region's overlay, if it names one (relative to the region file)."""
+    text = region.config.overlays.get(method_id)
+    if text is None:
+        return load_method(method_id)
+    path = Path(yamlio.expand(text, f"{region.config.path}, key 'overlays.{method_id}'"))
+    return load_method(method_id, region.config.path.resolve().parent / path)

@@ -8,14 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from eco_index import auxiliary, yamlio
+from eco_index import auxiliary, cover
 from eco_index.config import Region
-from eco_index.errors import InputError, UsageError
+from eco_index.cover import crosswalk_of
+from eco_index.cover import end_members as end_members
+from eco_index.errors import InputError
 from eco_index.grid import Tile
 from eco_index.indices import forest, landcover, vegetation
-from eco_index.methods import Method, load_method
+from eco_index.methods import method_of as method_of
 from eco_index.period import Period
 from eco_index.products import PRODUCTS, products_of
+
+#: Roles of files that are rasters: of these size and both ends are digested.
+RASTERS = ("dataset", "canopy", "fvc_soil_map", "fvc_veg_map")
 
 Monthly = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -60,18 +65,18 @@ def compute_period(
             fix="composite these months first",
         )
     maxima = [monthly[m][0] for m in months]
-    soil, veg = end_members(region)
+    where = f"tile {tile.id}, period {period.id}"
     out = {
         "ndvi_max": vegetation.stored_maximum(maxima, tile.shape),
         "clear_count": vegetation.stored_count([monthly[m][1] for m in months], tile.shape),
     }
     needed = min(config.min_season_months, len(months))
     out["ndvi_mean"], out["valid_months"] = vegetation.stored_mean(maxima, tile.shape, needed)
-    out["fvc"] = vegetation.stored_fvc(out["ndvi_max"], soil, veg)
+    out["fvc"] = cover.stored_fvc(region, tile, period, out["ndvi_max"], where)
     seen = out["clear_count"] > 0
-    where = f"tile {tile.id}, period {period.id}"
     _refuse_empty("ndvi_max", out["ndvi_max"], seen, where)
-    _refuse_empty("fvc", out["fvc"], seen, where)
+    if cover.choice_of(region) != "map":  # maps may leave pixels, even whole tiles, without a pair
+        _refuse_empty("fvc", out["fvc"], seen, where)
     _refuse_empty("ndvi_mean", out["ndvi_mean"], out["valid_months"] >= max(1, needed), where)
     if config.landcover is not None:
         out["landcover"], out["forest"] = _landcover(region, tile, period, out["fvc"], where)
@@ -86,7 +91,7 @@ def _landcover(
     assert region.config.landcover is not None
     files = _files(region, period)
     dataset = region.catalog.get(region.config.landcover.dataset, "the region's land cover")
-    crosswalk = _crosswalk(region)
+    crosswalk = crosswalk_of(region)
     nodata = None if dataset.nodata is None else int(dataset.nodata)
     pixels = _forest_pixels(region)
     grid = region.grid
@@ -107,13 +112,24 @@ def _landcover(
             files["sandy_land"][1], files["sandy_land"][2], grid, tile, asked
         )
     place = f"{where}, dataset '{region.config.landcover.dataset}'"
+    open_canopy = None
+    if "canopy" in files:
+        closed, seen = _canopy(region, files["canopy"], wide, where)
+        open_canopy = (seen & ~closed)[inner]
     classes = landcover.to_lucc(
-        codes, crosswalk, fvc, masks["river"], masks["sandy"], nodata, place
+        codes, crosswalk, fvc, masks["river"], masks["sandy"], nodata, place, open_canopy
     )
-    trees, _ = landcover.is_class(codes_wide, crosswalk, forest.FOREST_CLASSES, nodata)
-    _, known = landcover.is_class(codes, crosswalk, forest.FOREST_CLASSES, nodata)
+    wanted = forest.FOREST_CLASSES if open_canopy is None else forest.TREE_CLASSES
+    trees, mapped = landcover.is_class(codes_wide, crosswalk, wanted, nodata)
+    known = mapped[inner]
+    if open_canopy is not None:
+        # A tree pixel of unknown closure is neither forest nor not: missing is not zero.
+        has_forest = known & (~trees | seen)[inner]
+        trees &= closed
+    else:
+        has_forest = known
     patches = forest.minimum_patches(trees, pixels)[inner]
-    mask = np.where(known, patches, forest.FILL).astype(np.uint8)
+    mask = np.where(has_forest, patches, forest.FILL).astype(np.uint8)
     if crosswalk.needs_fvc:
         grass = [c for c, r in crosswalk.codes.items() if r.grass]
         has_fvc = fvc != vegetation.FVC_FILL
@@ -121,8 +137,24 @@ def _landcover(
     else:
         classable = known
     _refuse_empty("landcover", classes, classable, where)
-    _refuse_empty("forest", mask, known, where)
+    _refuse_empty("forest", mask, has_forest, where)
     return classes, mask
+
+
+def _canopy(
+    region: Region, file: tuple[str, Path, str | None], tile: Tile, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the canopy is closed, and where its closure is known."""
+    dataset_id, path, _ = file
+    dataset = region.catalog.get(dataset_id, where)
+    values = auxiliary.read_values(path, dataset, region.grid, tile)
+    limit = method_of(region, "forest_coverage").number("canopy").required
+    try:
+        return forest.closed_canopy(values, limit)
+    except InputError as error:
+        raise InputError(
+            error.what, where=f"{where}, dataset '{dataset_id}'", rule=error.rule, fix=error.fix
+        ) from None
 
 
 def _refuse_empty(product: str, values: np.ndarray, valid: np.ndarray, where: str) -> None:
@@ -135,40 +167,9 @@ def _refuse_empty(product: str, values: np.ndarray, valid: np.ndarray, where: st
         )
 
 
-def method_of(region: Region, method_id: str) -> Method:
-    """Return a method with the region's overlay, if it names one (relative to the region file)."""
-    text = region.config.overlays.get(method_id)
-    if text is None:
-        return load_method(method_id)
-    path = Path(yamlio.expand(text, f"{region.config.path}, key 'overlays.{method_id}'"))
-    return load_method(method_id, region.config.path.resolve().parent / path)
-
-
-def end_members(region: Region) -> tuple[float, float]:
-    """Return NDVI of bare soil and of full vegetation: the region's own, else the method's."""
-    fixed = region.config.fvc
-    if fixed is not None:
-        return fixed.ndvi_soil, fixed.ndvi_veg
-    method = method_of(region, "fvc_dimidiate")
-    return method.number("ndvi_soil").required, method.number("ndvi_veg").required
-
-
 def _forest_pixels(region: Region) -> int:
     area = method_of(region, "forest_coverage").number("min_area_ha").required
     return forest.min_pixels(area, region.grid.pixel_area_m2)
-
-
-def _crosswalk(region: Region) -> landcover.Crosswalk:
-    assert region.config.landcover is not None
-    dataset_id = region.config.landcover.dataset
-    dataset = region.catalog.get(dataset_id, "the region's land cover")
-    if dataset.legend is None:
-        raise UsageError(
-            f"dataset '{dataset_id}' has no 'legend'",
-            where=str(region.catalog.path),
-            rule="land cover names its crosswalk in configs/crosswalks",
-        )
-    return landcover.load_crosswalk(dataset.legend)
 
 
 def _files(region: Region, period: Period) -> dict[str, tuple[str, Path, str | None]]:
@@ -176,12 +177,6 @@ def _files(region: Region, period: Period) -> dict[str, tuple[str, Path, str | N
     config = region.config.landcover
     if config is None:
         return {}
-    if config.canopy is not None:
-        raise UsageError(
-            "'landcover.canopy' is not supported yet",
-            where=str(region.config.path),
-            fix="take the key out: all tree cover then counts as closed forest",
-        )
     wanted_by = f"{region.config.path}, key 'landcover'"
     catalog, year = region.catalog, period.year
     path = auxiliary.raster_path(catalog, config.dataset, year, wanted_by)
@@ -192,6 +187,9 @@ def _files(region: Region, period: Period) -> dict[str, tuple[str, Path, str | N
             path = auxiliary.vector_path(catalog, dataset_id, year, wanted_by)
             layer = getattr(catalog.get(dataset_id, wanted_by).access, "layer", None)
             files[role] = (dataset_id, path, layer)
+    if config.canopy is not None:
+        path = auxiliary.raster_path(catalog, config.canopy, year, wanted_by)
+        files["canopy"] = (config.canopy, path, None)
     return files
 
 
@@ -204,24 +202,25 @@ def period_inputs(region: Region, period: Period) -> dict[str, Any]:
         A file is missing.
     """
     return {
-        role: auxiliary.receipt(path, dataset_id, whole=role != "dataset")
-        for role, (dataset_id, path, _) in _files(region, period).items()
+        role: auxiliary.receipt(path, dataset_id, whole=role not in RASTERS)
+        for role, (dataset_id, path, _) in (
+            *_files(region, period).items(),
+            *cover.files(region, period).items(),
+        )
     }
 
 
 def period_parameters(region: Region) -> dict[str, Any]:
     """Return everything that changes the products besides imagery and files (for digests)."""
-    soil, veg = end_members(region)
     out: dict[str, Any] = {
-        "ndvi_soil": soil,
-        "ndvi_veg": veg,
+        **cover.parameters(region),
         "season": [region.config.season.first, region.config.season.last],
         "min_season_months": region.config.min_season_months,
         "versions": {"vegetation": vegetation.VERSION},
     }
     if region.config.landcover is not None:
         dataset = region.catalog.get(region.config.landcover.dataset, "the region's land cover")
-        crosswalk = _crosswalk(region)
+        crosswalk = crosswalk_of(region)
         out |= {
             "crosswalk": {"id": crosswalk.id, "sha256": crosswalk.digest},
             "landcover_nodata": dataset.nodata,
@@ -229,4 +228,11 @@ def period_parameters(region: Region) -> dict[str, Any]:
             "forest_classes": list(forest.FOREST_CLASSES),
         }
         out["versions"] |= {"landcover": landcover.VERSION, "forest": forest.VERSION}
+        if region.config.landcover.canopy is not None:
+            canopy = region.catalog.get(region.config.landcover.canopy, "the canopy")
+            out["canopy"] = {
+                "least": method_of(region, "forest_coverage").number("canopy").required,
+                "scale": [canopy.scale, canopy.offset, canopy.nodata],
+                "classes": list(forest.TREE_CLASSES),
+            }
     return out

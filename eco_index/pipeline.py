@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eco_index.compute import compute_composites, compute_products, tag_period
+from eco_index.cover_fit import base_periods
 from eco_index.cube import create_or_open
 from eco_index.errors import EcoError, InputError, PartialError, UsageError
-from eco_index.executor import open_workers, parse_cluster
+from eco_index.executor import LazyWorkers, parse_cluster
 from eco_index.months import acquire_month, check_failed_share, ensure_overlap, plan_month
 from eco_index.plan import (
     REPORT_FILES,
@@ -165,7 +166,7 @@ def compute_period(
     check_axis(region, period)
     parse_cluster(cluster)
     archive = create_or_open(region)
-    with archive.writing(), _Lazy(cluster) as workers:
+    with archive.writing(), LazyWorkers(cluster) as workers:
         composed = compute_composites(region, archive, period, workers, progress)
         made = compute_products(region, archive, period, workers, progress)
         done, skipped = composed.done + made.done, composed.skipped + made.skipped
@@ -296,6 +297,7 @@ def run(
         region.config.ensure_complete(period, today)
     report = RunReport(region.id, str(region.archive_path), [p.id for p in ordered])
     first: EcoError | None = None
+    _composite_base(region, ordered, cluster, progress, today)
     for period in ordered:
         try:
             _run_stores(region, period, cluster, progress, today, report)
@@ -319,6 +321,31 @@ def run(
     if first is not None and len(report.failures) == len(ordered) and not report.tags:
         raise first
     return report
+
+
+def _composite_base(
+    region: Region,
+    periods: Sequence[Period],
+    cluster: str,
+    progress: Progress | None,
+    today: dt.date | None,
+) -> None:
+    """Composite all base years of fitted end members before the first product is made."""
+    wanted = set(base_periods(region))
+    base = [p for p in periods if p in wanted]
+    if len(base) < 2:
+        return  # the only one is composited when its turn comes
+    for period in base:
+        try:
+            acquire_period(region, period, progress, today)
+            archive = create_or_open(region)
+            with archive.writing(), LazyWorkers(cluster) as workers:
+                compute_composites(region, archive, period, workers, progress or _silent)
+        except UsageError:
+            raise
+        except EcoError as error:
+            # Its own turn comes below and reports it.
+            log.debug("base year %s: %s", period.id, error)
 
 
 def _run_stores(
@@ -345,26 +372,6 @@ def _run_stores(
     report.tasks["done"] += computed["done"]
     report.tasks["skipped"] += computed["skipped"]
     report.tags[period.id] = computed["tag"]
-
-
-class _Lazy:
-    """Opens the workers when the first task needs them: a run that is done starts no cluster."""
-
-    def __init__(self, cluster: str) -> None:
-        self._cluster, self._context, self._workers = cluster, None, None  # type: Any, Any, Any
-
-    def __call__(self) -> Any:
-        if self._workers is None:
-            self._context = open_workers(self._cluster)
-            self._workers = self._context.__enter__()
-        return self._workers
-
-    def __enter__(self) -> _Lazy:
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        if self._context is not None:
-            self._context.__exit__(*details)
 
 
 def current_tag(tags: Any, period: Period) -> str | None:

@@ -24,6 +24,7 @@ class AnalysesConfig(Strict):
 
     trend: TrendConfig | None = None
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    grassland_plots: bool = Field(False, description="official grassland cover from plots")
     ground_truth: bool = False
     baseline: int | None = Field(None, description="year to compare with besides last year")
 

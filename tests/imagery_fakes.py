@@ -117,7 +117,8 @@ def landsat_scene(
     red = (9000 + 1500 * np.sin(col / 9 + seed) + rng.integers(0, 400, shape)).astype("u2")
     nir = (14000 + 5000 * np.cos(row / 11 - seed) + rng.integers(0, 400, shape)).astype("u2")
     qa = np.full(shape, CLEAR_QA, "u2")
-    blocks = rng.integers(0, 10, (14, 14))
+    n = max(14, -(-extent // 10))
+    blocks = rng.integers(0, 10, (n, n))
     blocks = np.kron(blocks, np.ones((10, 10), int))[:extent, :extent]
     for value, code in ((0, CLOUD_QA), (1, SHADOW_QA), (2, SNOW_QA), (3, 1)):
         qa[blocks == value] = code

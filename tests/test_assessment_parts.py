@@ -276,3 +276,72 @@ def test_report_shows_every_analysis_in_both_languages(whole):
     assert len(cells) == sum(
         len(t.lines) * len(t.columns) for a in summary.analyses for t in a.tables
     )
+
+
+# --- grassland cover from plots ----------------------------------------------------------------
+
+
+def write_grassland(folder: Path, plots: str, areas: str) -> None:
+    (folder / "grassland_plots_2025.csv").write_text(plots, encoding="utf-8")
+    (folder / "grassland_areas_2025.csv").write_text(areas, encoding="utf-8")
+
+
+PLOTS = "county,type,plot,cover_percent\nz0,meadow,1,80\nz0,meadow,2,60\nz0,steppe,3,30\n"
+AREAS = "county,type,area_ha\nz0,meadow,100\nz0,steppe,300\nz1,steppe,400\n"
+
+
+@pytest.fixture
+def grassland_region(tmp_path):
+    region = build_region(
+        tmp_path,
+        extra={"ground_truth": {"grassland_plots": "g_plots", "grassland_areas": "g_areas"}},
+        more_datasets={
+            f"g_{k}": {"access": {"type": "table", "path": f"grassland_{k}_{{year}}.csv"}}
+            for k in ("plots", "areas")
+        },
+    )
+    return region, build_cube(region)
+
+
+def test_official_grassland_cover_by_hand(grassland_region, tmp_path):
+    write_grassland(tmp_path, PLOTS + "z1,steppe,4,50\n", AREAS)
+    summary = assessed(grassland_region, tmp_path / "out", grassland_plots=True)
+    rows = {r.zone: r for r in summary.rows if r.indicator == "grassland_cover_plots"}
+    assert rows["z0"].value == pytest.approx((70 * 100 + 30 * 300) / 400)
+    assert rows["z1"].value == pytest.approx(50)
+    assert rows["_all"].value == pytest.approx((40 * 400 + 50 * 400) / 800)
+    assert rows["_all"].denominator_km2 == pytest.approx(8)
+    assert rows["z0"].provisional and rows["z0"].evidence == "recalled"
+
+
+def test_a_type_without_plots_leaves_no_value_and_no_zero(grassland_region, tmp_path):
+    write_grassland(tmp_path, PLOTS, AREAS)
+    summary = assessed(grassland_region, tmp_path / "out", grassland_plots=True)
+    rows = {r.zone: r for r in summary.rows if r.indicator == "grassland_cover_plots"}
+    assert rows["z1"].value is None and rows["_all"].value is None
+    assert rows["z1"].no_data_km2 == pytest.approx(4)
+    assert line(analysis(summary, "grassland"), 0, "zone 1")[3].en == "steppe"
+
+
+@pytest.mark.parametrize(
+    ("plots", "areas", "message"),
+    [
+        (PLOTS + "z0,meadow,1,50\n", AREAS, "twice"),
+        (PLOTS + "z0,meadow,9,150\n", AREAS, "150"),
+        (PLOTS + "z0,meadow,9,x\n", AREAS, "'x' is no number"),
+        (PLOTS + "z7,meadow,9,10\n", AREAS, "county z7"),
+        (PLOTS, AREAS + "z0,meadow,5\n", "listed twice"),
+        (PLOTS.replace("county", "kreis"), AREAS, "lacks the column"),
+    ],
+)
+def test_grassland_tables_with_faults_are_refused(
+    grassland_region, tmp_path, plots, areas, message
+):
+    write_grassland(tmp_path, plots, areas)
+    with pytest.raises(InputError, match=message):
+        assessed(grassland_region, tmp_path / "out", grassland_plots=True)
+
+
+def test_no_table_of_the_year_is_said(grassland_region, tmp_path):
+    summary = assessed(grassland_region, tmp_path / "out", grassland_plots=True)
+    assert "not assessed" in analysis(summary, "grassland").notes[0].en

@@ -308,13 +308,71 @@ def test_overlay_of_the_end_members(tmp_path: Path) -> None:
         period_parameters(region)
 
 
-def test_canopy_is_refused_rather_than_ignored(tmp_path: Path) -> None:
-    region = make_region(tmp_path)
-    config = region.config.model_copy(
-        update={"landcover": region.config.landcover.model_copy(update={"canopy": "lc"})}
-    )
-    with pytest.raises(UsageError, match="canopy"):
-        period_inputs(Region(config, region.catalog, region.programmes), YEAR)
+def with_canopy(folder: Path, percent: np.ndarray, scale: float = 0.01) -> Region:
+    region = make_region(folder)
+    with rasterio.open(
+        folder / "canopy.tif",
+        "w",
+        driver="GTiff",
+        width=WIDTH,
+        height=HEIGHT,
+        count=1,
+        dtype="uint8",
+        crs=ALBERS,
+        transform=GRID.transform,
+    ) as out:
+        out.write(percent.astype("u1"), 1)
+    path = folder / "data_catalog.yaml"
+    catalog = yaml.safe_load(path.read_text(encoding="utf-8"))
+    catalog["datasets"]["canopy"] = {
+        "title": text("canopy"),
+        "source": "made here",
+        "licence": "CC0-1.0",
+        "access": {"type": "raster", "path": "canopy.tif"},
+        "scale": scale,
+        "nodata": 255,
+    }
+    path.write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    file = region.config.path
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    config["landcover"]["canopy"] = "canopy"
+    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return load_region(file)
+
+
+def test_canopy_decides_what_is_forest(tmp_path: Path, at_once: dict[str, np.ndarray]) -> None:
+    from scipy import ndimage
+
+    percent = np.random.default_rng(13).integers(0, 45, (HEIGHT, WIDTH))
+    percent[30:34] = 255  # unknown
+    percent[10, 10:14] = 20  # the limit belongs to forest
+    region = with_canopy(tmp_path, percent)
+    got = compute_period(region, whole(), YEAR, monthly_of())
+    trees, unknown = codes_of() == 10, percent == 255
+    closed = trees & (percent >= 20) & ~unknown
+    labels, n = ndimage.label(closed, structure=np.ones((3, 3)))
+    sizes = ndimage.sum_labels(closed, labels, np.arange(n + 1))
+    expected = np.where(closed & (sizes[labels] >= 7), 1, 0)
+    expected[(codes_of() == 0) | (trees & unknown)] = 255
+    np.testing.assert_array_equal(got["forest"], expected)
+    assert 0 < (expected == 1).sum() < (at_once["forest"] == 1).sum()
+    # Land cover: below the limit it is open woodland; nothing else changes.
+    assert (got["landcover"][trees & (percent < 20)] == 23).all()
+    np.testing.assert_array_equal(got["landcover"] == 21, trees & ((percent >= 20) | unknown))
+    same = ~trees
+    np.testing.assert_array_equal(got["landcover"][same], at_once["landcover"][same])
+    tile = Tile(0, 0, 11, 40, 17, 49)
+    part = compute_period(region, tile, YEAR, cut(monthly_of(), tile))
+    for name in ("forest", "landcover"):
+        np.testing.assert_array_equal(part[name], got[name][tile.slices])
+    assert period_inputs(region, YEAR)["canopy"]["dataset"] == "canopy"
+    assert period_parameters(region) != period_parameters(make_region(tmp_path / "without"))
+
+
+def test_canopy_in_per_cent_is_refused(tmp_path: Path) -> None:
+    region = with_canopy(tmp_path, np.full((HEIGHT, WIDTH), 35), scale=1.0)
+    with pytest.raises(InputError, match=r"canopy closure(?s:.*)dataset 'canopy'(?s:.*)0.01"):
+        compute_period(region, whole(), YEAR, monthly_of())
 
 
 def test_land_cover_that_is_no_class_map(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from eco_index.errors import InputError
 from eco_index.indices import problems as p
 from eco_index.indices.doors import over_blocks
+from eco_index.indices.karst import rocky_desertification_grade as rocky
 from eco_index.methods import load_method
 
 M = load_method("hj1174_2021")
@@ -96,7 +97,64 @@ def test_trophic_index_by_hand():
     with pytest.raises(InputError, match="1000"):
         p.trophic_index(50.0, "tp", M)
     with pytest.raises(InputError, match="chla"):
-        p.trophic_index(50.0, "sd", M)
+        p.trophic_index(50.0, "ss", M)
+    assert p.trophic_index(1.0, "sd", M) == pytest.approx(51.18)
+
+
+def test_combined_trophic_index():
+    # Published weights of the five parameters (26 lakes of China): .2663 .1879 .1790 .1834 .1834.
+    names = ("chla", "tp", "tn", "sd", "cod")
+    published = dict(zip(names, (0.2663, 0.1879, 0.1790, 0.1834, 0.1834), strict=True))
+    values = {"chla": 20.0, "tp": 0.08, "tn": 1.2, "sd": 0.7, "cod": 5.0}
+    single = {k: float(p.trophic_index(v, k, M)) for k, v in values.items()}
+    expected = sum(published[k] * single[k] for k in names)
+    assert float(p.combined_trophic_index(values, M)) == pytest.approx(expected, abs=0.02)
+    # It lies between its parts, whatever subset is given, and a gap stays a gap.
+    two = {k: np.array([values[k], NAN]) for k in ("chla", "tp")}
+    first, gap = p.combined_trophic_index(two, M)
+    assert min(single["chla"], single["tp"]) < first < max(single["chla"], single["tp"])
+    assert np.isnan(gap)
+    for few in ({}, {"chla": 3.0}, {"tp": 0.1, "tn": 1.0}):
+        with pytest.raises(InputError, match="chla"):
+            p.combined_trophic_index(few, M)
+
+
+def test_rocky_desertification_by_the_table():
+    slope = np.array([2, 10, 20, 30, 40.0])
+    cover = np.array([0.9, 0.7, 0.5, 0.3, 0.1])
+    rock = np.array([1, 2, 3, 4, 5])
+    for way in ("", "median", "worst"):
+        assert rocky(slope, cover, rock, M, way).tolist() == [
+            0,
+            1,
+            2,
+            3,
+            4,
+        ]
+    # Limits: 5, 15, 25 belong to the steeper grade, 35 does not exceed 35; 80 % does not exceed 80.
+    at = rocky([4.9, 5, 15, 25, 35, 35.1], 0.5, np.full(6, 3), M, "worst")
+    assert at.tolist() == [2, 2, 2, 3, 3, 4]
+    at = rocky(np.zeros(6), [0.81, 0.8, 0.6, 0.4, 0.2, 0.19], np.ones(6, int), M, "worst")
+    assert at.tolist() == [0, 1, 1, 2, 3, 4]
+    mixed = ([2.0], [0.1], np.array([3]))  # flat, bare, impure
+    assert rocky(*mixed, M).tolist() == [2]
+    assert rocky(*mixed, M, "worst").tolist() == [4]
+    assert not M.option("rocky_combination", "median").sure
+
+
+def test_rocky_desertification_needs_karst_and_every_factor():
+    slope, cover = np.array([10.0, NAN, 10.0, 10.0]), np.array([0.7, 0.7, NAN, 0.7])
+    rock = np.array([2, 2, 2, 0])
+    assert rocky(slope, cover, rock, M).tolist() == [1, 255, 255, 255]
+    for args, complaint in (
+        (([120.0], [0.5], np.array([1])), "degree"),
+        (([12.0], [50.0], np.array([1])), "divided by 100"),
+        (([12.0], [0.5], np.array([9])), r"9 \(1 pixels\)"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            rocky(*args, M)
+    with pytest.raises(InputError, match="combination"):
+        rocky([1.0], [0.5], np.array([1]), M, "mean")
 
 
 def test_grades_are_the_same_for_any_chunking():

@@ -14,9 +14,9 @@ from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
-from eco_index.methods import methods_folder
+from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
-from eco_index.period_products import method_of, period_parameters
+from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
@@ -42,6 +42,7 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
         if record is not None and (with_landcover or not record.needs_landcover):
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
+    ids += ["grassland_cover"] if programme.analyses.grassland_plots else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
@@ -102,12 +103,12 @@ def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list
 
 
 def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
-    if not programme.analyses.ground_truth:
-        return []
-    config = region.config.ground_truth
+    asked, config = programme.analyses, region.config.ground_truth
+    named = [config.plots, config.samples] if asked.ground_truth else []
+    named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
     return [
         region.catalog.path_of(dataset, "ground truth", period.year)
-        for dataset in (config.plots, config.samples)
+        for dataset in named
         if dataset is not None
     ]
 

@@ -23,9 +23,9 @@ from eco_index.cube import CubeView
 from eco_index.errors import InputError
 from eco_index.indicators import region_mean, to_index_value
 from eco_index.indicators.result import IndexResult
-from eco_index.methods import Method
+from eco_index.methods import Method, method_of
 from eco_index.period import Period
-from eco_index.period_products import method_of, period_parameters
+from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import (
     SCHEMA_VERSION,

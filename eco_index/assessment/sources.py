@@ -9,15 +9,17 @@ from eco_index.assessment.digest import programme_methods
 from eco_index.assessment.gather import MonthSums
 from eco_index.assessment.rows import MethodMark, weakest
 from eco_index.config import Region
+from eco_index.cover import choice_of, end_members, percent_of, statement
 from eco_index.cube import CubeView
 from eco_index.indicators import method_use
 from eco_index.indicators.adapters import to_method_number
 from eco_index.indicators.result import IndexResult
-from eco_index.methods import Method
+from eco_index.methods import Method, method_of
 from eco_index.period import Month, Period
-from eco_index.period_products import end_members, method_of, period_parameters
+from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import (
+    Evidence,
     Failure,
     InputDataset,
     MethodInput,
@@ -33,6 +35,8 @@ USED = {
     "forest_coverage": ("min_area_ha",),
     "hj1176_2021": ("parameter_accuracy", "overall_accuracy", "level1_accuracy"),
 }
+#: Instead of the fixed pair, by the region's choice of end members.
+USED_BY_CHOICE = {"percentile": ("low_percent", "high_percent"), "map": ()}
 
 
 def methods_used(
@@ -50,7 +54,7 @@ def methods_used(
         if method_id in programme.indices:
             continue  # not evaluated for this period
         method = method_of(region, method_id)
-        for key in USED.get(method_id, ()):
+        for key in _used(region, method_id):
             method.number(key)
         use = method_use(method)
         if method_id == "forest_coverage":
@@ -66,6 +70,14 @@ def methods_used(
         for use in uses
     }
     return uses, marks
+
+
+def _used(region: Region, method_id: str) -> tuple[str, ...]:
+    used = USED.get(method_id, ())
+    landcover = region.config.landcover
+    if method_id == "forest_coverage" and landcover is not None and landcover.canopy is not None:
+        return (*used, "canopy")
+    return USED_BY_CHOICE.get(choice_of(region), used) if method_id == "fvc_dimidiate" else used
 
 
 def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
@@ -91,15 +103,32 @@ def _contiguity(region: Region, use: MethodUse, method: Method) -> MethodUse:
 
 
 def _own_end_members(region: Region, use: MethodUse) -> MethodUse:
-    """The region file's own pair replaces that of the method."""
-    own = region.config.fvc
+    """The region file's own choice of end members replaces the method's pair."""
+    own, choice = region.config.fvc, choice_of(region)
     assert own is not None
-    numbers = tuple(
-        MethodNumber(key=key, value=value, unit="1", evidence=own.evidence, source=own.source)
-        for key, value in zip(("ndvi_soil", "ndvi_veg"), end_members(region), strict=True)
+    numbers: list[MethodNumber] = []
+    if choice == "percentile" and own.evidence is None:
+        numbers += use.numbers  # the method's percentiles
+    elif choice == "percentile":
+        percent = zip(("low_percent", "high_percent"), percent_of(region), strict=True)
+        numbers += [_number(key, value, "%", own.evidence, own.source) for key, value in percent]
+    evidence = own.evidence or weakest("primary", *(n.evidence for n in numbers))
+    source = own.source if choice == "fixed" else statement(region)
+    if choice == "map":
+        numbers.append(_number("end_members", None, "1", evidence, source))
+    else:
+        pair = zip(("ndvi_soil", "ndvi_veg"), end_members(region), strict=True)
+        numbers += [_number(key, value, "1", evidence, source) for key, value in pair]
+    unsure = evidence in ("recalled", "placeholder")
+    return use.model_copy(update={"numbers": tuple(numbers), "provisional": unsure})
+
+
+def _number(
+    key: str, value: float | None, unit: str, evidence: Evidence | None, source: str | None
+) -> MethodNumber:
+    return MethodNumber(
+        key=key, value=value, unit=unit, evidence=evidence or "placeholder", source=source or ""
     )
-    unsure = own.evidence in ("recalled", "placeholder")
-    return use.model_copy(update={"numbers": numbers, "provisional": unsure})
 
 
 def quality_of(
@@ -149,10 +178,13 @@ def inputs_of(
                 config.landcover.dataset,
                 config.landcover.rivers,
                 config.landcover.sandy_land,
+                config.landcover.canopy,
             )
             if d is not None
         ]
-    layers = [programme.layer]
+    if config.fvc is not None:
+        ids += [d for d in (config.fvc.soil_map, config.fvc.veg_map) if d is not None]
+    layers = [programme.layer, *([config.fvc.zones] if config.fvc and config.fvc.zones else [])]
     if programme.indices and config.units is not None:
         layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
         ids += [config.statistics] if config.statistics is not None else []

@@ -133,6 +133,17 @@ class Archive:
             f"scenes of {month.id}", {f"acquire/{month.id}": record}, session=session
         )
 
+    def describe(self, group: str, product: str, key: str, time_id: str, text: str) -> None:
+        """State something of a product's time as an attribute (a mapping by time id)."""
+        with self.session() as session:
+            with storage_errors(self.path, f"describe {product} of {time_id}"):
+                array: Any = zarr.open_group(session.store, mode="r+")[f"{group}/{product}"]
+                known = dict(array.attrs.get(key, {}))
+                if known.get(time_id) == text:
+                    return
+                array.attrs[key] = dict(sorted((known | {time_id: text}).items()))
+            self.commit(f"{key} of {time_id}", {}, session=session)
+
     def tag(self, name: str, snapshot: str) -> None:
         """Pin a snapshot; tags are immutable."""
         with self._lock, storage_errors(self.path, f"tag '{name}'"):

@@ -1,4 +1,8 @@
-"""Forest mask: tree cover in patches of a minimum area, exact across tile borders."""
+"""Forest mask: tree cover in patches of a minimum area, exact across tile borders.
+
+With a map of canopy closure the mask follows the official definition of tree cover. Numbers:
+``configs/methods/forest_coverage.yaml``; specially defined shrubland: `forest_map`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import math
 
 import numpy as np
 
-from eco_index.errors import UsageError
+from eco_index.errors import InputError, UsageError
 
 VERSION = 1  # changes when results change
 
 # LUCC classes that count as forest: closed forest only. Shrubland specially defined by the state
 # and trees outside forest are no part of a map figure (see configs/methods/forest_coverage.yaml).
 FOREST_CLASSES = (21,)
+# Where canopy closure is known, it decides, not the legend: open woodland may reach 0.20 as well.
+TREE_CLASSES = (21, 23)
 FILL = 255
 MAX_HALO = 4096
 _EIGHT = np.ones((3, 3), np.int8)  # pixels that touch at a side or corner belong together
@@ -68,3 +74,32 @@ def minimum_patches(forest: np.ndarray, pixels: int) -> np.ndarray:
     large = sizes >= pixels
     large[0] = False
     return large[labels]
+
+
+def closed_canopy(canopy: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the canopy reaches a limit, and where its closure is known.
+
+    Parameters
+    ----------
+    canopy : float array
+        Canopy closure, a share of 0–1; NaN where unknown.
+    limit : float
+        Least closure, included.
+
+    Raises
+    ------
+    InputError
+        Values beyond 0–1: per cent, or a no-data code.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = (canopy < 0) | (canopy > 1)
+    if wrong.any():
+        raise InputError(
+            f"canopy closure holds {int(wrong.sum())} values from {canopy[wrong].min():g} to "
+            f"{canopy[wrong].max():g}",
+            rule="a share, 0 to 1, NaN where unknown",
+            fix="per cent: give 'scale: 0.01' in the catalogue; name the no-data value there too",
+        )
+    known = ~np.isnan(canopy)
+    # 1e-6: 20 x 0.01 in single precision is still 0.20.
+    return known & (np.where(known, canopy, 0) >= limit - 1e-6), known

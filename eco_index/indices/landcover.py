@@ -26,6 +26,7 @@ VERSION = 1  # changes when results change
 MISSING = 0  # stored class of "no value"
 assert PRODUCTS["landcover"].fill == MISSING
 _FVC_FILL, _FVC_SCALE = 65535, 10000
+_CLOSED, _OPEN = 21, 23
 
 
 class CodeRule(Strict):
@@ -134,6 +135,7 @@ def to_lucc(
     sandy: np.ndarray | None = None,
     nodata: int | None = None,
     where: str = "land cover",
+    open_canopy: np.ndarray | None = None,
 ) -> np.ndarray:
     """Translate codes of a legend to LUCC classes.
 
@@ -152,6 +154,9 @@ def to_lucc(
         Code of "no value" in the file.
     where : str
         For messages.
+    open_canopy : bool[h, w], optional
+        Pixels whose canopy is known and not closed: closed forest (21) becomes open woodland (23)
+        there, unless the legend tells open woodland itself.
 
     Returns
     -------
@@ -166,6 +171,7 @@ def to_lucc(
     check_codes(codes, crosswalk, nodata, where)
     out = np.zeros(codes.shape, np.uint8)
     split = crosswalk.grass
+    tells_open = any(rule.lucc == _OPEN for rule in crosswalk.codes.values())
     for code, rule in crosswalk.codes.items():
         if code in (nodata, crosswalk.nodata):
             continue
@@ -174,6 +180,8 @@ def to_lucc(
             continue
         if rule.lucc is not None:
             out[here] = rule.lucc
+            if rule.lucc == _CLOSED and open_canopy is not None and not tells_open:
+                out[here & open_canopy] = _OPEN
             if rule.sandy is not None and sandy is not None:
                 out[here & sandy] = rule.sandy
             if rule.river is not None and river is not None:

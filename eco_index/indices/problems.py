@@ -7,6 +7,7 @@ it belongs to the higher values (placeholder rule ``interior_limits``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ TLI: dict[str, tuple[str, float]] = {
     "tp": ("mg/L", 20),
     "tn": ("mg/L", 200),
     "cod": ("mg/L", 500),
+    "sd": ("m", 100),
 }
 
 
@@ -275,9 +277,9 @@ def trophic_index(value: Any, parameter: str, method: Method) -> Array:
     Parameters
     ----------
     value : array
-        Concentration: chlorophyll a in mg/m³, the others in mg/L (`TLI`); above 0.
-    parameter : {'chla', 'tp', 'tn', 'cod'}
-        cod is the permanganate index.
+        Chlorophyll a in mg/m³, clarity in m, the others in mg/L (`TLI`); above 0.
+    parameter : {'chla', 'tp', 'tn', 'cod', 'sd'}
+        cod is the permanganate index, sd the Secchi depth.
     method : Method
         ``hj1174_2021``.
 
@@ -293,7 +295,8 @@ def trophic_index(value: Any, parameter: str, method: Method) -> Array:
 
     Notes
     -----
-    HJ 1174-2021. The weights that join several parameters were not found.
+    HJ 1174-2021; clarity after the technical rule for eutrophication. `combined_trophic_index`
+    joins several parameters.
     """
     if parameter not in TLI:
         raise InputError(f"unknown parameter '{parameter}'", rule=f"one of {sorted(TLI)}")
@@ -303,6 +306,46 @@ def trophic_index(value: Any, parameter: str, method: Method) -> Array:
     with np.errstate(divide="ignore"):
         index: Array = 10.0 * (a + b * np.log(x))
     return np.where(x > 0, index, np.nan)
+
+
+def combined_trophic_index(values: Mapping[str, Any], method: Method) -> Array:
+    """Trophic level index of several parameters, weighted by their tie to chlorophyll a.
+
+    Parameters
+    ----------
+    values : mapping
+        Parameter (`TLI`) to its values; chlorophyll a must be among them, with at least one other.
+    method : Method
+        ``hj1174_2021``.
+
+    Returns
+    -------
+    array
+        Sum of W_j TLI(j), W_j = r_j²/Σ r²; NaN where any parameter is missing: a weight that moves
+        from lake to lake would make their indices incomparable.
+
+    Raises
+    ------
+    InputError
+        Unknown parameter, no chlorophyll a, or only one parameter.
+
+    Notes
+    -----
+    Technical rule for the evaluation of eutrophication of lakes and reservoirs; the weights are not
+    in HJ 1174-2021.
+    """
+    if "chla" not in values or len(values) < 2:
+        raise InputError(
+            f"the combined index was given {', '.join(values) or 'nothing'}",
+            rule="chla (the reference) and at least one of tp, tn, sd, cod",
+        )
+    parts = {name: trophic_index(value, name, method) for name, value in values.items()}
+    squares = {name: method.number(f"tli_{name}_r").required ** 2 for name in parts}
+    whole = sum(squares.values())
+    total: Any = 0.0
+    for name, index in parts.items():
+        total = total + squares[name] / whole * index
+    return np.asarray(total)
 
 
 def trophic_grade(index: Any, method: Method) -> Array:

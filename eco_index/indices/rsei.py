@@ -1,7 +1,8 @@
 """First principal component of RSEI (Xu 2013; sign rule checked with Xu et al. 2017).
 
 Only the component is here; the four inputs arrive scaled to 0–1 in the order NDVI, WET, LST, NDBSI.
-Sums are integers, so merging blocks is exact for any chunking.
+Sums are integers, so merging blocks is exact for any chunking. The inputs are made in
+`rsei_inputs`, the map in `rsei_map`.
 """
 
 from __future__ import annotations

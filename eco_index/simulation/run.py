@@ -16,12 +16,8 @@ from eco_index.simulation.region_files import write_region_files
 from eco_index.simulation.scenes import write_scenes
 from eco_index.simulation.spec import SimSpec, demo_config
 from eco_index.simulation.statistics import write_statistics
-from eco_index.simulation.truth import (
-    write_landcover,
-    write_plots,
-    write_samples,
-    write_truth,
-)
+from eco_index.simulation.surveys import write_grassland, write_plots, write_samples
+from eco_index.simulation.truth import write_landcover, write_truth
 from eco_index.simulation.vectors import write_layers
 
 RECORD = "simulation.json"
@@ -87,6 +83,7 @@ def simulate(
     write_statistics(world, data / "tables")
     write_plots(world, data / "tables")
     write_samples(world, data / "tables")
+    write_grassland(world, data / "tables")
     write_scenes(world, data, progress)
     # Written last: only now is the simulation complete.
     write_json(record, {"digest": digest, "complete": True})

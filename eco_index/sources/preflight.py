@@ -55,9 +55,28 @@ def check_scene(scene: Scene, dataset: Dataset) -> Scene | AssetFailure:
             assets[band], box = _check_asset(asset, dataset)
         except InputError as error:
             return AssetFailure(scene.dataset, scene.id, band, error.what)
+        if not _meets(box, scene.bbox):
+            return AssetFailure(scene.dataset, scene.id, band, _elsewhere(box, scene.bbox))
         boxes.append(box)
     # What is read is what all files cover; the mask band decides where there is an observation.
     return dataclasses.replace(scene, assets=assets, bbox=boxes[-1])
+
+
+def _meets(a: Bbox, b: Bbox) -> bool:
+    """Tell whether two boxes in degrees have anything in common, all round the globe."""
+    if a[1] > b[3] or a[3] < b[1]:
+        return False
+    if a[0] > a[2] or b[0] > b[2]:
+        return True  # one crosses the antimeridian: not judged
+    return a[0] <= b[2] and a[2] >= b[0]
+
+
+def _elsewhere(found: Bbox, said: Bbox) -> str:
+    texts = [", ".join(f"{v:.2f}" for v in box) for box in (found, said)]
+    return (
+        f"by its own header the file lies at {texts[0]} (degrees), the scene's item says "
+        f"{texts[1]}: its CRS or its place is wrong"
+    )
 
 
 def header_bbox(href: str, dataset: Dataset) -> Bbox | str:

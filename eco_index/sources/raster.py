@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import warnings
@@ -76,6 +77,13 @@ class _Handles(threading.local):
 
 
 _handles = _Handles()
+
+
+@atexit.register
+def _close_kept() -> None:
+    """Close what the main thread keeps open while GDAL can still close it."""
+    for name in list(_handles.open) if _handles.pid == os.getpid() else ():
+        forget(name)
 
 
 def open_kept(name: str) -> rasterio.DatasetReader:

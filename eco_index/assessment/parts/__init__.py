@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eco_index.assessment.parts import baseline, pattern, trend, truth
+from eco_index.assessment.parts import baseline, grassland, pattern, trend, truth
 from eco_index.assessment.parts.context import Context, Part
 
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
     "pattern": pattern.part,
+    "grassland_plots": grassland.part,
     "trend": trend.part,
     "ground_truth": truth.part,
 }

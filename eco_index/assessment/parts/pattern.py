@@ -12,7 +12,7 @@ from eco_index.change import ChangeSpec, ChangeSums
 from eco_index.indices.patches import PatchScan
 from eco_index.indices.pattern import Aggregation, ClassPattern, Transfer, aggregation
 from eco_index.indices.pattern import class_patterns as patterns_of
-from eco_index.period_products import method_of
+from eco_index.methods import method_of
 from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import (
     TOTAL,

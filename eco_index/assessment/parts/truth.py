@@ -19,8 +19,7 @@ from eco_index.groundtruth.accuracy import (
 from eco_index.groundtruth.gate import gate, kappa_grade
 from eco_index.groundtruth.plots import Matches, match_plots, read_plots
 from eco_index.groundtruth.samples import error_matrix, read_samples
-from eco_index.methods import Method
-from eco_index.period_products import method_of
+from eco_index.methods import Method, method_of
 from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable, Gate
 from eco_index.yamlio import Text

@@ -1,0 +1,59 @@
+"""What a result of an analysis rests on: method, numbers, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eco_index.methods import Method, Number
+from eco_index.summary import Evidence
+from eco_index.yamlio import Text
+
+#: From the strongest to the weakest.
+_ORDER: tuple[Evidence, ...] = ("primary", "secondary", "recalled", "placeholder")
+
+MISSING = Text(zh="未评价", en="not evaluated")
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a result rests on.
+
+    Attributes
+    ----------
+    method : str
+        ``id@version``.
+    title : Text
+    reference : str
+    numbers : tuple of Number
+        Every number and rule that was used.
+    """
+
+    method: str
+    title: Text
+    reference: str
+    numbers: tuple[Number, ...]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The weakest evidence among the numbers."""
+        return weakest(n.evidence for n in self.numbers)
+
+    @property
+    def provisional(self) -> bool:
+        """Whether a number that was used is not sure."""
+        return any(not n.sure for n in self.numbers)
+
+
+def weakest(marks: Iterable[Evidence]) -> Evidence:
+    """Return the weakest of some evidence marks; of none, the strongest."""
+    return max(marks, key=_ORDER.index, default="primary")
+
+
+def basis_of(method: Method, keys: Iterable[str] | None = None) -> Basis:
+    """Return the basis of a result from the keys it used (all numbers and rules by default)."""
+    if keys is None:
+        used = tuple(method.items())
+    else:
+        used = tuple(method.rules[k] if k in method.rules else method.number(k) for k in keys)
+    return Basis(f"{method.id}@{method.version}", method.title, method.reference, used)
