@@ -163,8 +163,9 @@ class StacApiSource:
                 (k["href"] for k in item.get("links", ()) if k.get("rel") == "self"),
                 self.access.url,
             )
-            for asset in item.get("assets", {}).values():
-                asset["href"] = urljoin(base, asset.get("href", ""))
+            for asset in (item.get("assets") or {}).values():
+                if isinstance(asset, dict) and isinstance(asset.get("href"), str):
+                    asset["href"] = urljoin(base, asset["href"])
         return found_of(items, self.id, self.dataset, lonlat_bounds, start, end)
 
 
