@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_region
 from hypothesis import given
 from hypothesis import strategies as st
 from imagery_fakes import catalog_of
 
 from eco_index import sensors
 from eco_index.catalog import Dataset, completed, harmonised, load_catalog
+from eco_index.composite import parameters
 from eco_index.config import configs_folder
 from eco_index.errors import InputError, UsageError
 from eco_index.records import known_records, load_dialect, load_harmonisation, load_record
@@ -243,6 +245,16 @@ def test_harmonisation_is_in_digests_and_checked(tmp_path: Path) -> None:
     catalog.datasets["m"] = completed(catalog.datasets["m"], "here")
     with pytest.raises(UsageError, match="read as NDVI"):
         harmonised(catalog, ("m",), "roy_2016_ols")
+
+
+def test_the_region_file_switches_it(tmp_path: Path) -> None:
+    off = tiny_region.region(tmp_path / "off")
+    on = tiny_region.region(tmp_path / "on", harmonisation="roy_2016_ols")
+    before, after = (dict(parameters(r.catalog.datasets["img"])) for r in (off, on))
+    changed = after.pop("harmonisation")
+    assert before == after and changed["coefficients"][1]["lines"]["red"]["slope"] == 0.9047
+    with pytest.raises(UsageError, match="no harmonisation 'mine'"):
+        tiny_region.region(tmp_path / "no", harmonisation="mine")
 
 
 @pytest.mark.parametrize("name", known_harmonisations())
