@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import tiny_region
+import yaml
 from imagery_fakes import WORLD, catalog_of, grid_of, origin_over, write_raster
 from pyproj import Transformer
 from rasterio.rpc import RPC
@@ -18,9 +21,12 @@ from rasterio.transform import RPCTransformer
 
 from eco_index.catalog import Catalog, completed
 from eco_index.composite import Composite, composite_tile
+from eco_index.config import load_region
+from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
-from eco_index.sources import Scene, open_source
+from eco_index.period import Month
+from eco_index.sources import Manifest, Scene, acquire, open_source
 from eco_index.sources.calibration import (
     COLUMNS,
     Gain,
@@ -411,3 +417,31 @@ def test_dem_takes_out_what_terrain_moves(tmp_path: Path) -> None:
         errors[name] = np.abs(out.ndvi_max - expected(grid))[clear].max()
     step = np.abs(np.diff(expected(grid), axis=1)).mean()
     assert errors["dem"] < 0.15 * step + 1 and errors["height"] > 3 * step
+
+
+def test_through_the_months_of_a_region(tmp_path: Path) -> None:
+    """Acquired as every month is: the region's grid is known, the manifest keeps the label."""
+    region = tiny_region.region(tmp_path)
+    rpc = simulated_rpc(region.grid, 200, 16.0)
+    rpc_scene(tmp_path, region.grid, rpc, lambda x, y: np.full(x.shape, 1000.0))
+    path = tmp_path / "data_catalog.yaml"
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    access = {"type": "product_folder", "path": "in", "layout": "china_wfv"}
+    access |= {"calibration": "g.csv", "ortho": {"height": 1000.0}}
+    entry = {k: entries["datasets"]["img"][k] for k in ("title", "licence", "source")}
+    entries["datasets"]["img"] = entry | {"access": access, "record": "gf1_wfv"}
+    path.write_text(yaml.safe_dump(entries, allow_unicode=True), encoding="utf-8")
+    region = load_region(tmp_path / "regions" / "tiny.yaml")
+    manifest = acquire(region, Month.parse("2025-07"))
+    assert not manifest.failures
+    again = Manifest.from_dict(json.loads(json.dumps(manifest.to_dict())))
+    assert again == manifest
+    (scene,) = again.scenes
+    assert scene.properties["quality_label"].startswith("lower: placed by RPC")
+    made = whole(region.catalog, scene, region.grid)
+    assert not made.failures and (made.clear_count > 0).any()
+    before = hash_of([scene.fingerprint()])
+    text = (tmp_path / "g.csv").read_text().replace("0.15", "0.16")
+    (tmp_path / "g.csv").write_text(text)
+    (scene,) = acquire(region, Month.parse("2025-07")).scenes
+    assert hash_of([scene.fingerprint()]) != before  # another gain, another result

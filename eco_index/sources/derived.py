@@ -129,7 +129,10 @@ class GuardedMask(_OnOneGrid):
     def read(self, band: int, window: Window | None = None) -> np.ndarray:
         data = _unsigned(self._part(0, window)).copy()
         for number, values in enumerate(self.guards, start=1):
-            spoilt = values[_unsigned(self._part(number, window))]
+            found = _unsigned(self._part(number, window))
+            if values[0] < 0 and not found.any():
+                continue  # the rule: hardly a scene has a saturated pixel
+            spoilt = values[found]
             change = (spoilt >= 0) & (self.lut[data] == sensors.CLEAR)
             data[change] = spoilt[change].astype(data.dtype)
         return data

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -181,6 +182,17 @@ def lattice_options(
     }
 
 
+class _Last(threading.local):
+    """Positions of the window that a thread has read last: the bands of a scene share them."""
+
+    key: Any = None
+    dem: Any = None
+    positions: tuple[np.ndarray, np.ndarray]
+
+
+_last = _Last()
+
+
 class RpcRaster:
     """An image behind its RPC, read as if it lay on the lattice.
 
@@ -227,6 +239,18 @@ class RpcRaster:
             out.append(left[:, j] + (left[:, j + 1] - left[:, j]) * fx)
         return out[0], out[1]
 
+    def _positions(self, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return image columns and rows; those of the last window are kept for the next band."""
+        o = self.options
+        window = (rows[0], rows.size, cols[0], cols.size)
+        key = (window, o["corner"], o["size"], o["crs"], o["rpc"], o.get("height"))
+        if _last.dem is self.dem and _last.key == key:
+            return _last.positions
+        lon, lat = self._ground(rows, cols, "EPSG:4326")
+        found = self.rpc.positions(lon, lat, self._heights(rows, cols))
+        _last.key, _last.dem, _last.positions = key, self.dem, found
+        return found
+
     def _heights(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         shape = (rows.size, cols.size)
         if self.dem is None:
@@ -245,8 +269,7 @@ class RpcRaster:
         w = window or Window(0, 0, self.width, self.height)
         rows = self.row0 + np.arange(int(w.row_off), int(w.row_off + w.height))
         cols = self.col0 + np.arange(int(w.col_off), int(w.col_off + w.width))
-        lon, lat = self._ground(rows, cols, "EPSG:4326")
-        u, v = self.rpc.positions(lon, lat, self._heights(rows, cols))
+        u, v = self._positions(rows, cols)
         if self.options["nearest"]:
             first = self.source.read(self.band, window=Window(0, 0, 1, 1))
             out = np.full(u.shape, self.options["fill"], first.dtype)
