@@ -16,7 +16,9 @@ from eco_index import sensors
 from eco_index.catalog import Catalog, completed
 from eco_index.composite import composite_tile
 from eco_index.grid import Grid, Tile
+from eco_index.records import load_record
 from eco_index.sources import Scene, open_source
+from eco_index.sources.landsat_products import read_mtl
 from eco_index.sources.opening import open_asset
 from eco_index.sources.preflight import check_scene
 
@@ -110,6 +112,26 @@ def test_reflectance_of_sen2r_gives_its_msavi2(tmp_path: Path) -> None:
     ours = (2 * nir + 1 - np.sqrt((2 * nir + 1) ** 2 - 8 * (nir - red))) / 2
     good = theirs > -32768
     assert good.mean() > 0.9 and np.abs(ours * 1e4 - theirs)[good].max() <= 1.0
+
+
+def test_record_of_landsat_is_what_a_real_mtl_states() -> None:
+    folder = DATA / "landsat8_c2l2_001062_allcloud"
+    (path,) = folder.glob("*_MTL.json")
+    mtl, bands = read_mtl(path), load_record("landsat_oli_c2l2").bands
+    heat, light = (
+        mtl[f"LEVEL2_SURFACE_{name}_PARAMETERS"] for name in ("TEMPERATURE", "REFLECTANCE")
+    )
+    ours = bands["surface_temperature"]
+    assert ours.scale == float(heat["TEMPERATURE_MULT_BAND_ST_B10"])
+    assert ours.offset == float(heat["TEMPERATURE_ADD_BAND_ST_B10"])
+    limits = (heat["QUANTIZE_CAL_MINIMUM_BAND_ST_B10"], heat["QUANTIZE_CAL_MAXIMUM_BAND_ST_B10"])
+    assert ours.valid_range == tuple(float(v) for v in limits)
+    for band in bands.values():
+        number = next((a[4] for a in band.asset if a.startswith("SR_B")), None)
+        if number is not None:
+            assert band.scale == float(light[f"REFLECTANCE_MULT_BAND_{number}"])
+            assert band.offset == float(light[f"REFLECTANCE_ADD_BAND_{number}"])
+            assert band.saturation_bit == int(number) - 1
 
 
 def test_guard_by_a_real_saturation_band_changes_nothing_where_nothing_is_saturated(
