@@ -98,7 +98,7 @@ def read_codes(path: Path, grid: Grid, tile: Tile) -> np.ndarray:
         The file cannot be read, has no CRS, or holds no integers.
     """
     out = np.full(tile.shape, OUTSIDE, np.int32)
-    data, placement = _read_window(path, grid, tile, "class map")
+    data, placement, _ = _read_window(path, grid, tile, "class map")
     if data is None:
         return out
     if data.dtype.kind not in "iu":
@@ -132,20 +132,22 @@ def read_values(path: Path, dataset: Dataset, grid: Grid, tile: Tile) -> np.ndar
         The file cannot be read or has no CRS.
     """
     out = np.full(tile.shape, np.nan, np.float32)
-    data, placement = _read_window(path, grid, tile, "map")
+    data, placement, own = _read_window(path, grid, tile, "map")
     if data is None:
         return out
     values = data.astype(np.float64) * dataset.scale + dataset.offset
-    if dataset.nodata is not None:
-        values[data == dataset.nodata] = np.nan
+    for nodata in (dataset.nodata, own):
+        if nodata is not None:
+            code = data.dtype.type(nodata) if data.dtype.kind == "f" else nodata
+            values[data == code] = np.nan
     kernels.gather_nearest(
         tile.y0, tile.x0, values.ravel().astype(np.float32), placement.as_tuple(), np.nan, out
     )
     return out
 
 
-def _read_window(path: Path, grid: Grid, tile: Tile, kind: str) -> tuple[Any, Any]:
-    """Return the part of a raster under a tile and where it lies; (None, None) beyond it."""
+def _read_window(path: Path, grid: Grid, tile: Tile, kind: str) -> tuple[Any, Any, Any]:
+    """Return the part of a raster under a tile, where it lies, its own no-data; beyond it None."""
     with raster_env():
         try:
             source = open_kept(str(path))
@@ -153,8 +155,8 @@ def _read_window(path: Path, grid: Grid, tile: Tile, kind: str) -> tuple[Any, An
                 raise InputError(f"the {kind} has no CRS", where=str(path))
             placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
             if placement is None:
-                return None, None
-            return source.read(1, window=placement.window), placement
+                return None, None, None
+            return source.read(1, window=placement.window), placement, source.nodata
         except (RasterioError, OSError) as error:
             forget(str(path))
             raise InputError(

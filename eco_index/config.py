@@ -83,6 +83,34 @@ class YearSpan(Strict):
         return self
 
 
+class UnitDataConfig(Strict):
+    """Datasets behind unit inputs that the statistics table does not give."""
+
+    built_up: str | None = Field(None, description="polygons of built-up areas")
+    green_space: str | None = Field(None, description="polygons of green space")
+    parks: str | None = Field(None, description="polygons of public parks")
+    shoreline: str | None = Field(None, description="lines; columns unit_id, natural (1 or 0)")
+    sea: str | None = Field(None, description="polygons of near-shore sea; column unit_id")
+    sea_use: str | None = Field(None, description="polygons of sea in use")
+    disasters: str | None = Field(None, description="polygons hit by natural disasters")
+    species: str | None = Field(None, description="table of species")
+    soil_retention: str | None = Field(None, description="raster; units in the catalogue")
+    sand_fixation: str | None = Field(None, description="raster; units in the catalogue")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> UnitDataConfig:
+        for part, whole in (
+            ("green_space", "built_up"), ("parks", "built_up"), ("sea_use", "sea"),
+        ):  # fmt: skip
+            if getattr(self, part) is not None and getattr(self, whole) is None:
+                raise ValueError(f"'{part}' needs '{whole}': it is a share of it")
+        return self
+
+    def datasets(self) -> dict[str, str]:
+        """Return the datasets that are named, by key."""
+        return {k: v for k, v in self.model_dump().items() if v is not None}
+
+
 class LandcoverConfig(Strict):
     """Land cover input and the vector layers that split its classes."""
 
@@ -208,6 +236,13 @@ class RegionConfig(Strict):
     units: str | None = Field(None, description="layer whose zones are units of official indices")
     statistics: str | None = Field(None, description="table of unit statistics, by year")
     ground_truth: GroundTruthConfig = GroundTruthConfig()
+    targets: str | None = Field(None, description="file of configs/targets: the plan's targets")
+    weather: str | None = Field(
+        None, description="dataset: zone, year, rain_mm, temperature_c of the season"
+    )
+    unit_data: UnitDataConfig = Field(
+        default_factory=UnitDataConfig, description="what unit inputs are computed from"
+    )
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     max_failed_share: float = Field(0.2, ge=0, le=1)
@@ -391,8 +426,11 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(layer.dataset, f"key 'layers.{k}'") for k, layer in config.layers.items()]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    if config.weather is not None:
+        wanted.append((config.weather, "key 'weather'"))
     for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
         value = getattr(config.ground_truth, key)
         if value is not None:
             wanted.append((value, f"key 'ground_truth.{key}'"))
+    wanted += [(d, f"key 'unit_data.{k}'") for k, d in config.unit_data.datasets().items()]
     return wanted

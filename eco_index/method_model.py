@@ -15,6 +15,8 @@ from eco_index.yamlio import Strict, Text
 
 #: Weights of a group must add to one within this.
 WEIGHT_TOLERANCE = 1e-9
+#: Choice of an option that a unit must give itself: what depends on it is then not evaluated.
+NOT_GIVEN = "none"
 
 
 def near(name: str, allowed: Iterable[str]) -> str:
@@ -96,8 +98,15 @@ class DropRule(Strict):
     """When a component does not apply: its weight goes to its siblings in proportion."""
 
     option: str
-    choice: str
+    choice: str = ""
+    unless: str | None = Field(None, description="drop at every choice but this one")
     only_if_missing: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> DropRule:
+        if bool(self.choice) == (self.unless is not None):
+            raise ValueError("give either 'choice' or 'unless'")
+        return self
 
 
 class Component(Strict):
@@ -115,7 +124,9 @@ class Component(Strict):
     terms: tuple[Term, ...] = ()
     function: str | None = None
     inputs: tuple[str, ...] = ()
+    coefficients: tuple[str, ...] = Field((), description="function: coefficients it scales with")
     per_area: bool = Field(False, description="normalised: input in km2, taken as percent of area")
+    per: str | None = Field(None, description="normalised: input that the input is divided by")
     rules: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     drop: DropRule | None = None
@@ -127,11 +138,13 @@ class Component(Strict):
             names.update(dict.fromkeys(term.inputs))
         if self.kind == "area_sum" or self.per_area:
             names["area_km2"] = None
+        if self.per:
+            names[self.per] = None
         return tuple(names)
 
     def numbers(self) -> tuple[str, ...]:
         """Keys of all numbers this component names."""
-        keys = [self.weight, self.coefficient, self.offset]
+        keys = [self.weight, self.coefficient, self.offset, *self.coefficients]
         return tuple(
             dict.fromkeys([*filter(None, keys), *(w for t in self.terms for w in t.weights)])
         )
@@ -228,7 +241,7 @@ def _check_names(file: MethodFile) -> None:
             known("option", option, file.options, where)
         if part.drop:
             choices = file.options[part.drop.option].choices
-            known("choice", part.drop.choice, choices, where)
+            known("choice", part.drop.unless or part.drop.choice, choices, where)
         if part.parent:
             known("parent", part.parent, ids, where)
     for grade in file.classes:

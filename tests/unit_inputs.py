@@ -71,7 +71,8 @@ def overlay_text(method_id: str, **numbers: float) -> str:
     still = [n.key for n in method.open_items()]
     rules = [k.removeprefix("rule.") for k in still if k.startswith("rule.")]
     options = [k.removeprefix("option.") for k in still if k.startswith("option.")]
-    lines += ["numbers:", *(f"  {k}: {{value: {v!r}, page: p. 3}}" for k, v in values.items())]
+    if values:
+        lines += ["numbers:", *(f"  {k}: {{value: {v!r}, page: p. 3}}" for k, v in values.items())]
     lines += ["rules:", *(f"  {k}: {{page: p. 4}}" for k in rules)] if rules else []
     if options:
         lines.append("options:")

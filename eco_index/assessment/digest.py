@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eco_index import __version__
+from eco_index.assessment.unit_data import data_receipts
 from eco_index.assessment.units import statistics_path
 from eco_index.change import CHANGE_VERSION
 from eco_index.config import Region
@@ -24,7 +25,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 1
+ASSESSMENT_VERSION = 2
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:
@@ -43,6 +44,8 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
     ids += ["grassland_cover"] if programme.analyses.grassland_plots else []
+    ids += ["residual_trend"] if programme.analyses.attribution else []
+    ids += ["early_warning"] if programme.analyses.early_warning else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
@@ -62,9 +65,11 @@ def assessment_digest(
     previous = period.previous()
     years = [period.year, previous.year]
     files: list[Path | None] = []
+    unit_data: list[Any] = []
     if programme.indices and region.config.units is not None:
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
+        unit_data = [data_receipts(region, year) for year in years]
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     files += _ground_truth(region, programme, period)
     files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
@@ -87,6 +92,7 @@ def assessment_digest(
             },
             "failures": _failures(region, period, view),
             "files": [_file(path) for path in files],
+            "unit_data": unit_data,
         }
     )  # fmt: skip
 
@@ -97,7 +103,7 @@ def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list
     found = [period, period.previous()]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
-    if asked.trend is not None:
+    if asked.trend or asked.attribution or asked.early_warning:
         found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
     return found
 
@@ -106,6 +112,7 @@ def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) ->
     asked, config = programme.analyses, region.config.ground_truth
     named = [config.plots, config.samples] if asked.ground_truth else []
     named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
+    named += [region.config.weather] if asked.attribution else []
     return [
         region.catalog.path_of(dataset, "ground truth", period.year)
         for dataset in named

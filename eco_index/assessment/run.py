@@ -17,6 +17,7 @@ from eco_index.assessment.notes import notes_of
 from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
+from eco_index.assessment.unit_data import fill_inputs
 from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
 from eco_index.config import Region
 from eco_index.cube import CubeView
@@ -110,7 +111,7 @@ def assess(
     prefix = f"{programme.id}/{period.id}"
     notes = notes_of(region, layer, period, compared)
     indices, results = _indices(
-        region, methods, period, compared, units, layer, sums, prefix, notes
+        region, view, methods, period, compared, units, layer, sums, prefix, notes
     )
     uses, marks = sources.methods_used(region, programme, results)
     zones = _zones(layer, sums, region.grid.pixel_area_m2 / 1e6)
@@ -133,10 +134,9 @@ def assess(
     parts = parts_of(
         Context(
             region, programme, period, compared, view, layer, tuple(zones[: len(layer)]), sums,
-            output, prefix,
+            rows, tuple(indices), output, prefix,
         )
     )  # fmt: skip
-    rows += [r for part in parts for r in part.rows]
     analyses = [a for part in parts for a in part.analyses]
     uses += [u for part in parts for u in part.methods if u.id not in {v.id for v in uses}]
     notes += [n for part in parts for n in part.notes]
@@ -206,6 +206,7 @@ def _forget_maps(output: Path, summary: Summary) -> None:
 
 def _indices(
     region: Region,
+    view: CubeView,
     methods: tuple[str, ...],
     period: Period,
     compared: Period | None,
@@ -229,6 +230,10 @@ def _indices(
         before = None
         if compared is not None and sums.units_before is not None:
             before, _ = unit_inputs(region, units, sums.units_before, compared.year, method)
+        rows, both = [now], [period]
+        if before is not None and compared is not None:
+            rows, both = [now, before], [period, compared]
+        found += fill_inputs(rows, region, view, both, units, method)
         results, earlier = evaluate_units(method, now, before)
         values += index_values(method, results, earlier, wanted, prefix)
         shown = [results[u] for u in wanted if u in results]

@@ -188,6 +188,7 @@ def inputs_of(
     if programme.indices and config.units is not None:
         layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
         ids += [config.statistics] if config.statistics is not None else []
+        ids += config.unit_data.datasets().values()
     ids += [config.layers[name].dataset for name in layers]
     out = []
     for dataset_id in dict.fromkeys(ids):

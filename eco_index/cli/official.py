@@ -219,4 +219,8 @@ def _say_inputs(method: Method, as_json: bool) -> None:
         for name, s in specs.items()
     ]
     console.table(("column", "unit", "range", "meaning", "含义"), rows)
+    for key, option in method.file.options.items():
+        if option.given_by_unit:
+            known = ", ".join(f"{c} ({t.en} {t.zh})" for c, t in option.choices.items())
+            console.answer(f"what a unit is, column {key}: {known}; default {method.choices[key]}")
     console.answer("and unit_id, unit_name; leave a cell empty where the value is not known")

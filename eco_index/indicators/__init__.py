@@ -1,6 +1,7 @@
 """Per-zone indicators (records) and official indices per unit (EI, EQI)."""
 
 from eco_index.indicators.adapters import method_use, to_index_value
+from eco_index.indicators.classes import class_table
 from eco_index.indicators.commands import (
     index_command_data,
     methods_check,
@@ -20,6 +21,7 @@ __all__ = [
     "SubResult",
     "ZoneIndicator",
     "change_class",
+    "class_table",
     "evaluate",
     "grade",
     "index_command_data",

@@ -19,9 +19,11 @@ _CLASS_AREA = re.compile(r"area_\d+")
 #: Inputs that together are parts of the unit's area.
 _PARTS = (
     tuple(f"area_{code}" for code in LUCC),
-    ("erosion_severe_km2", "erosion_moderate_km2"),
+    ("erosion_severe_km2", "erosion_moderate_km2", "erosion_slight_km2"),
     ("other_stress_km2",),
     ("red_line_km2",),
+    ("protected_km2",),
+    ("desertified_km2",),
 )
 
 

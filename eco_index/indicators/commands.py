@@ -9,6 +9,7 @@ from typing import Any
 from eco_index.errors import InputError
 from eco_index.indicators.adapters import method_use, to_index_value, to_method_number
 from eco_index.indicators.checks import check_options
+from eco_index.indicators.classes import class_table
 from eco_index.indicators.engine import evaluate
 from eco_index.indicators.result import FINAL, PROVISIONAL, IndexResult
 from eco_index.indicators.table import missing_columns, read_table
@@ -40,6 +41,7 @@ def index_command_data(
     -------
     dict
         `method`, `options`, `label`, `formulas`, `inverse` (sub-indices that enter as 100 - value),
+        `classes` (units and area of each class, see `class_table`), `class_titles`,
         `missing_columns`, `not_compared`, `units` (each as `summary.IndexValue`, with `label`,
         `not_applicable` and `warnings`).
 
@@ -89,6 +91,18 @@ def index_command_data(
         "compared": compare is not None,
         "missing_columns": missing_columns(path, method),
         "not_compared": [u["unit"] for u in units if compare is not None and u["change"] is None],
+        "classes": class_table(
+            method,
+            [
+                {
+                    "grade": r.grade,
+                    "area_km2": r.inputs.get("area_km2"),
+                    "group": r.options.get("unit_group"),
+                }
+                for r in results
+            ],
+        ),
+        "class_titles": {c.id: c.title.model_dump() for c in method.file.classes},
         "units": units,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,9 @@ class Context:
     unit_set : sequence of mappings
         Units over which an unsourced indicator is normalised by its maximum.
     used : dict of Number
-        What was read since `forget`, by key.
+        What was read, by key.
+    sets : set of str
+        Unit sets that a maximum was taken over, in words.
     """
 
     method: Method
@@ -31,6 +33,7 @@ class Context:
     choices: Mapping[str, str]
     unit_set: Sequence[Mapping[str, Any]] | None = None
     used: dict[str, Number] = field(default_factory=dict)
+    sets: set[str] = field(default_factory=set)
 
     @property
     def unit_group(self) -> str:
@@ -57,6 +60,37 @@ class Context:
     def note(self, number: Number) -> None:
         """Note a number that was derived here."""
         self.used[number.key] = number
+
+    def known(self, key: str) -> bool:
+        """Whether a number has a value of its own."""
+        return self.method.number(key, self.unit_group).value is not None
+
+    def scaled(self, key: str, quantity: Callable[[Mapping[str, Any]], float | None]) -> float:
+        """Return coefficient times quantity; without a coefficient 100 / maximum of the unit set.
+
+        Parameters
+        ----------
+        key : str
+            Coefficient; a placeholder without value stands for the rule.
+        quantity : callable
+            Quantity of a unit from its inputs, None where one of them is missing.
+        """
+        own = quantity(self.inputs)
+        assert own is not None, f"an input of '{key}' is missing"
+        if self.known(key):
+            return self.number(key) * own
+        units = list(self.unit_set or ())
+        top = max([own, *(q for u in units if (q := quantity(u)) is not None)])
+        # A unit stands in the set once per period that is compared.
+        ids = list(dict.fromkeys(str(u.get("unit_id", i + 1)) for i, u in enumerate(units)))
+        label = f"{len(ids)} unit(s), {len(units)} row(s): {', '.join(ids)}"
+        self.sets.add(label)
+        source = f"rule 100 / maximum ({top:.6g}) over {label}"
+        # All zero: zero times any coefficient is zero, the coefficient itself stays unknown.
+        factor = 100 / top if top > 0 else None
+        unit = self.method.number(key, self.unit_group).unit
+        self.note(Number(key, factor, unit, "placeholder", source))
+        return factor * own if factor is not None else 0.0
 
     def input(self, name: str) -> float:
         """Return an input; formulas are only called when none is missing."""

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eco_index.errors import UsageError
-from eco_index.indicators import ei
+from eco_index.indicators import ei, ei2006
 from eco_index.indicators.checks import check_inputs, check_options, coverage_warning
 from eco_index.indicators.context import Context
 from eco_index.indicators.result import NO_TEXT, IndexResult, SubResult
-from eco_index.method_model import Component, GradeClass
+from eco_index.method_model import NOT_GIVEN, Component, GradeClass
 from eco_index.methods import Method, Number
 from eco_index.yamlio import Text
 
 FUNCTIONS: dict[str, Callable[[Context], float]] = {
     "water_density": ei.water_density,
     "pollution_load": ei.pollution_load,
+    "water_density_2006": ei2006.water_density,
 }
 RESTRICTIONS: dict[str, Callable[[Context, float], float]] = {"restriction": ei.restriction}
 #: Values are compared with limits after rounding to this, or 0.1 + 0.2 would decide a class.
@@ -61,7 +62,7 @@ def evaluate(
     if method.file.kind != "index":
         raise UsageError(
             f"method '{method.id}' holds parameters and computes no index per unit",
-            fix="choose hj192_2015 or eqi_2021",
+            fix="`eco methods list` names the indices, such as hj192_2015 and eqi_2021",
         )
     where = f"unit {inputs['unit_id']}" if inputs.get("unit_id") else None
     values = check_inputs(method, inputs, where)
@@ -89,7 +90,7 @@ class _Run:
         self.decimals = 1 if self._rounds() else None
 
     def context(self) -> Context:
-        return Context(self.method, self.values, self.choices, self.unit_set)
+        return Context(self.method, self.values, self.choices, self.unit_set, sets=self.sets)
 
     def _rounds(self) -> bool:
         known = "rounding" in self.choices
@@ -108,7 +109,7 @@ class _Run:
             subs.append(limited)
             value = limited.value
         grade_class = None
-        if value is not None:
+        if value is not None and self.method.file.classes:
             grade_class = grade(self.method, value)
             for item in self.method.file.classes:
                 if item.lower:
@@ -167,7 +168,10 @@ class _Run:
         if part.drop:
             lacking = any(context.is_missing(n) for n in part.needed())
             if not part.drop.only_if_missing or lacking:
-                return context.choice(part.drop.option) != part.drop.choice
+                choice = context.choice(part.drop.option)
+                if part.drop.unless is not None:
+                    return choice in (part.drop.unless, NOT_GIVEN)
+                return choice != part.drop.choice
         children = self.method.file.children(part.id)
         return not children or any(self._applies(c, context) for c in children)
 
@@ -182,7 +186,12 @@ class _Run:
         context = self.context()
         for rule in part.rules:
             context.rule(rule)
-        if part.kind == "children":
+        if part.drop and part.drop.unless and self.choices[part.drop.option] == NOT_GIVEN:
+            raw = None
+            missing: tuple[str, ...] = (part.drop.option,)
+            for child in self.method.file.children(part.id):
+                self._not_applicable(child)
+        elif part.kind == "children":
             raw, missing = self._combine(part.id, context)
         else:
             missing = tuple(n for n in part.needed() if context.is_missing(n))
@@ -210,54 +219,30 @@ class _Run:
         )
 
     def _needs_set(self, part: Component, context: Context) -> bool:
-        if part.kind != "normalised" or part.coefficient is None:
-            return False
-        sourced = self.method.number(part.coefficient, context.unit_group).value is not None
-        return not sourced and not self.unit_set
+        keys = (*filter(None, (part.coefficient,)), *part.coefficients)
+        return not self.unit_set and any(not context.known(k) for k in keys)
 
     def _leaf(self, part: Component, context: Context) -> float:
+        for option in part.options:
+            context.choice(option)
         if part.kind == "area_sum":
-            total = math.fsum(
-                math.prod(context.number(w) for w in term.weights)
-                * math.fsum(context.input(n) for n in term.inputs)
-                for term in part.terms
-            )
-            return context.number(part.coefficient or "") * total / context.input("area_km2")
+            weights = [math.prod(context.number(w) for w in term.weights) for term in part.terms]
+            key = part.coefficient or ""
+            if context.known(key):
+                total = _area_sum(self.method, part, weights, self.values)
+                assert total is not None  # formulas are only called when no input is missing
+                return context.number(key) * total / context.input("area_km2")
+            return context.scaled(key, lambda unit: _area_share(self.method, part, weights, unit))
         if part.kind == "linear":
             offset = context.number(part.offset) if part.offset else 0.0
             return context.number(part.coefficient or "") * context.input(part.inputs[0]) + offset
         if part.kind == "input":
             return context.input(part.inputs[0])
         if part.kind == "normalised":
-            return self._normalised(part, context)
+            return context.scaled(
+                part.coefficient or "", lambda unit: _quantity(self.method, part, unit)
+            )
         return FUNCTIONS[part.function or ""](context)
-
-    def _normalised(self, part: Component, context: Context) -> float:
-        """Coefficient times quantity; without an official coefficient 100 / maximum of the set."""
-        name, key = part.inputs[0], part.coefficient or ""
-        quantity = context.input(name)
-        if part.per_area:
-            quantity *= 100 / context.input("area_km2")
-        found = self.method.number(key, context.unit_group)
-        if found.value is not None:
-            return context.number(key) * quantity
-        units = list(self.unit_set or ())
-        seen = [quantity]
-        for unit in units:
-            other = unit.get(name)
-            area = unit.get("area_km2") if part.per_area else 100.0
-            if other is not None and area:
-                seen.append(other * 100 / area if part.per_area else other)
-        top = max(seen)
-        # A unit stands in the set once per period that is compared.
-        ids = list(dict.fromkeys(str(u.get("unit_id", i + 1)) for i, u in enumerate(units)))
-        label = f"{len(ids)} unit(s), {len(units)} row(s): {', '.join(ids)}"
-        self.sets.add(label)
-        source = f"rule 100 / maximum ({top:.6g}) over {label}"
-        # All zero: zero times any coefficient is zero, the coefficient itself stays unknown.
-        factor = 100 / top if top > 0 else None
-        context.note(Number(key, factor, found.unit, "placeholder", source))
-        return factor * quantity if factor is not None else 0.0
 
     def _restrict(self, part: Component, value: float | None) -> SubResult:
         context = self.context()
@@ -290,6 +275,42 @@ class _Run:
             return value
         factor = 10**self.decimals
         return math.floor(value * factor + 0.5 + 10**-_DIGITS) / factor
+
+
+def _value(method: Method, unit: Mapping[str, Any], name: str) -> float | None:
+    """Return an input of a unit of the set, or what its absence stands for."""
+    value = unit.get(name)
+    return method.file.inputs[name].absent if value is None else float(value)
+
+
+def _area_sum(
+    method: Method, part: Component, weights: Sequence[float], unit: Mapping[str, Any]
+) -> float | None:
+    """Return the weighted sum of areas of a unit, km2; None where one of them is missing."""
+    sums = []
+    for weight, term in zip(weights, part.terms, strict=True):
+        areas = [_value(method, unit, n) for n in term.inputs]
+        known = [a for a in areas if a is not None]
+        if len(known) < len(areas):
+            return None
+        sums.append(weight * math.fsum(known))
+    return math.fsum(sums)
+
+
+def _area_share(
+    method: Method, part: Component, weights: Sequence[float], unit: Mapping[str, Any]
+) -> float | None:
+    total, area = _area_sum(method, part, weights, unit), unit.get("area_km2")
+    return total / area if total is not None and area else None
+
+
+def _quantity(method: Method, part: Component, unit: Mapping[str, Any]) -> float | None:
+    """Return what a normalised component scales, None where an input is missing."""
+    value = _value(method, unit, part.inputs[0])
+    if value is None or not (part.per_area or part.per):
+        return value
+    by = unit.get("area_km2" if part.per_area else part.per or "")
+    return (value * 100 / by if part.per_area else value / by) if by else None
 
 
 def grade(method: Method, value: float) -> GradeClass:

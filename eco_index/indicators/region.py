@@ -33,7 +33,8 @@ def region_mean(method: Method, results: Sequence[IndexResult]) -> IndexResult:
     whole = len(known) == len(results)
     value = _mean([r.value for r in results], known) if whole else None
     rule = method.rules[RULE]
-    found = grade(method, value) if value is not None else None
+    graded = value is not None and bool(method.file.classes)
+    found = grade(method, value) if graded and value is not None else None
     numbers = {n.key: n for r in results for n in r.numbers} | {rule.key: rule}
     first = results[0]
     return replace(

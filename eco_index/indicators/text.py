@@ -28,6 +28,8 @@ _WORDS = {
         "overlay": "官方数值补充文件",
         "restriction": "原始值为限制前，取值为限制后",
         "inverse": "以100减去该值计入",
+        "classes": "各类单元数（面积占比）",
+        "all": "全部单元",
     },
     "en": {
         "sub": "sub-index",
@@ -50,6 +52,8 @@ _WORDS = {
         "overlay": "overlay of official values",
         "restriction": "raw: before the restriction, value: after it",
         "inverse": "enters as 100 - value",
+        "classes": "units of each class (share of the area)",
+        "all": "all units",
     },
 }
 
@@ -74,6 +78,8 @@ def index_text(data: Mapping[str, Any], lang: str = "en") -> str:
         lines.append(f"{words['overlay']}: {method['overlay_digest']}")
     for unit in data["units"]:
         lines += ["", *_unit(unit, data, lang)]
+    if len(data["units"]) > 1 and data["classes"]:
+        lines += ["", f"{words['classes']}:", *_classes(data, lang)]
     lines += ["", f"{words['options']}:"]
     for option in data["options"]:
         mark = f" ({words['default']})" if option["choice"] == option["default"] else ""
@@ -106,6 +112,8 @@ def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[s
     depth: dict[str, int] = {}
     rows = [[words[k] for k in ("sub", "raw", "value", "weight", "note")]]
     for sub in unit["sub_indices"]:
+        if sub["parent"] in unit["not_applicable"]:
+            continue  # the line of the parent says it
         depth[sub["id"]] = depth.get(sub["parent"], 0) + 1
         rows.append(
             [
@@ -117,6 +125,23 @@ def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[s
             ]
         )
     return [head, *_columns(rows), *(f"  ! {w[lang]}" for w in unit["warnings"])]
+
+
+def _classes(data: Mapping[str, Any], lang: str) -> list[str]:
+    """One line a group; a class without units is left out."""
+    words = _WORDS[lang]
+    groups: Mapping[str, Any] = next(
+        (o["choices"] for o in data["options"] if o["id"] == "unit_group"), {}
+    )
+    lines: dict[str, list[str]] = {}
+    for row in data["classes"]:
+        if not row["units"]:
+            continue
+        name = data["class_titles"][row["class"]][lang] if row["class"] else words["none"]
+        share = "" if row["area_share"] is None else f" ({row['area_share']:.2f} %)"
+        group = words["all"] if row["group"] == "all" else groups[row["group"]][lang]
+        lines.setdefault(group, []).append(f"{name} {row['units']}{share}")
+    return [f"  {group}: {'; '.join(parts)}" for group, parts in lines.items()]
 
 
 def _remark(

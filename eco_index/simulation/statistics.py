@@ -31,16 +31,15 @@ _VALUES = {
     "protected_species_n": (31.0, 58.0, 24.0),
     "indicator_species_vitality": (52.0, 66.0, 48.0),
     "native_functional_share": (71.0, 83.0, 55.0),
-    "connectivity": (0.46, 0.63, 0.29),
     "soil_retention": (1450.0, 4200.0, 2300.0),
     "sand_fixation": (3900.0, 1750.0, 1600.0),
     "green_space_ratio": (31.0, 34.5, 36.2),
     "park_access_share": (58.0, 63.0, 71.0),
     "disaster_area_share": (6.5, 3.0, 4.2),
-    "land_disturbance": (3.1, 2.4, 9.6),
 }
 _WHOLE = ("protected_species_n",)
-# Marine inputs stay empty: the region is inland, and an empty cell is not zero.
+# Marine inputs stay empty: the region is inland, and an empty cell is not zero. Connectivity and
+# land disturbance are not here: a run computes them from land cover.
 _EMPTY = ("marine_shoreline_share", "sea_use_intensity")
 # A dry first year and a wetter second one.
 _WATER_OF_YEAR = (0.91, 1.06)
