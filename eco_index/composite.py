@@ -1,25 +1,27 @@
-"""Clear-sky maximum-NDVI composites of a tile from scenes on any grids, one scene at a time."""
+"""Clear-sky composites of a tile from scenes on any grids, one scene at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from rasterio.errors import RasterioError
 
-from eco_index import kernel_shifted, kernels, sensors, warp
+from eco_index import kernel_masks, kernel_shifted, kernels, sensors, warp
 from eco_index.catalog import Catalog, Dataset
-from eco_index.errors import EcoError, InputError
+from eco_index.compositing import NO_SOURCE, CompositeConfig, How
+from eco_index.errors import InputError
 from eco_index.grid import Grid, Tile
-from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
-from eco_index.sources.raster import raster_env, short_reason
-from eco_index.sources.scene import Asset, AssetFailure, Scene, touches
+from eco_index.scene_windows import SceneWindows, Unusable, read_scene
+from eco_index.sources.raster import raster_env
+from eco_index.sources.scene import AssetFailure, Scene, touches
 
 VERSION = 1  # changes when results change: goes into digests
 NDVI_FILL = kernels.NDVI_FILL
-MAX_SCENES = 65535  # counts are uint16
+MAX_SCENES = 65535  # counts are uint16, and so is the index layer
 
 
 @dataclass
@@ -31,17 +33,21 @@ class Composite:
     ndvi_max : int16[h, w]
         Highest clear NDVI x 1e4, rounded half away from zero; -32768: no clear observation.
     clear_count : uint16[h, w]
-        Clear observations with a valid NDVI. Two scenes of one overpass that overlap count twice.
+        Clear observations with a valid NDVI. Two scenes of one overpass that overlap count twice,
+        or once where days are counted.
     obs_count : uint16[h, w]
         Observations of any kind: the quality band says anything but "no observation".
     failures : tuple of AssetFailure
         Scenes that could not be read here; they have added nothing.
+    layers : dict of ndarray
+        Layers beyond those, by product id, as the region's `composite` section asks for.
     """
 
     ndvi_max: np.ndarray
     clear_count: np.ndarray
     obs_count: np.ndarray
     failures: tuple[AssetFailure, ...] = ()
+    layers: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Composite:
@@ -51,17 +57,51 @@ class Composite:
             np.zeros(shape, np.uint16),
         )
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all layers by product id."""
+        return {
+            "ndvi_max": self.ndvi_max,
+            "clear_count": self.clear_count,
+            "obs_count": self.obs_count,
+        } | self.layers
 
-class _Unusable(Exception):
-    """An asset that cannot be used (internal: becomes an AssetFailure)."""
 
-    def __init__(self, asset: str, reason: str) -> None:
-        self.asset, self.reason = asset, reason
-        super().__init__(reason)
+@dataclass(frozen=True)
+class Numbered:
+    """A scene with its place on the month's list and its day (if days are counted)."""
+
+    number: int
+    scene: Scene
+    day: dt.date
 
 
-def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: Tile) -> Composite:
-    """Reduce scenes to the highest clear NDVI and its counts, on one tile.
+class _Counts:
+    """Counts of a tile, by observation or by day."""
+
+    def __init__(self, out: Composite, settings: CompositeConfig) -> None:
+        shape = out.ndvi_max.shape
+        self.totals = {"clear": out.clear_count, "observed": out.obs_count}
+        if settings.snow_count:
+            self.totals["snow"] = out.layers["snow_count"] = np.zeros(shape, np.uint16)
+        self._today: dict[str, np.ndarray] = {}
+        self.now = self.totals
+
+    def begin_day(self, scenes: int) -> None:
+        """A day of one scene adds at most 1 anyhow."""
+        if scenes > 1 and not self._today:
+            self._today = {k: np.zeros_like(v) for k, v in self.totals.items()}
+        self.now = self._today if scenes > 1 else self.totals
+
+    def end_day(self) -> None:
+        if self.now is not self.totals:
+            for name, total in self.totals.items():
+                kernel_masks.add_once(total, self.now[name])
+
+
+def composite_tile(
+    scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: Tile, how: How | None = None
+) -> Composite:
+    """Reduce scenes to a clear-sky composite and its counts, on one tile.
 
     Parameters
     ----------
@@ -73,6 +113,8 @@ def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: 
         The region's grid.
     tile : Tile
         Part of it.
+    how : How, optional
+        The region's `composite` section; by default the highest NDVI and the counts.
 
     Returns
     -------
@@ -80,136 +122,137 @@ def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: 
         The same bits whatever the tile size. Unreadable scenes are in `failures`, never raised
         and never silently missing.
     """
+    settings = how.settings if how is not None else CompositeConfig()
     out = Composite.empty(tile.shape)
+    winner = kernels.NO_WINNER
+    if settings.source_index:
+        winner = out.layers["source_index"] = np.full(tile.shape, NO_SOURCE, np.uint16)
+    counts = _Counts(out, settings)
     failures: list[AssetFailure] = []
-    ordered = sorted(scenes, key=lambda s: s.key)
-    if len(ordered) > MAX_SCENES:
-        raise InputError(f"{len(ordered)} scenes in one month", rule=f"at most {MAX_SCENES}")
-    bounds = grid.lonlat_bounds(grid.tile_bounds(tile))
     with raster_env():
-        for scene in ordered:
-            if not touches(scene.bbox, bounds):
-                continue
-            dataset = catalog.get(scene.dataset, f"scene {scene.id}")
-            try:
-                _add_scene(out, scene, dataset, grid, tile)
-            except _Unusable as problem:
-                failures.append(
-                    AssetFailure(scene.dataset, scene.id, problem.asset, problem.reason)
-                )
+        for same_day in days_of(numbered(scenes, how, settings), grid, tile, settings):
+            counts.begin_day(len(same_day))
+            for item in same_day:
+                scene = item.scene
+                dataset = catalog.get(scene.dataset, f"scene {scene.id}")
+                try:
+                    found = read_scene(scene, dataset, grid, tile, settings.dilation)
+                except Unusable as problem:
+                    failures.append(failure_of(scene, problem))
+                    continue
+                if found is not None:
+                    add_scene(found, tile, out.ndvi_max, counts.now, winner, item.number)
+            counts.end_day()
     out.failures = tuple(failures)
     return out
 
 
-def _add_scene(out: Composite, scene: Scene, dataset: Dataset, grid: Grid, tile: Tile) -> None:
-    assert dataset.mask is not None  # the catalogue refuses imagery without mask
-    mask_band = dataset.mask.band
-    windows: dict[str, tuple[np.ndarray, warp.Placement, Any]] = {}
-    # The mask first: where it has nothing to say about the tile, nothing else is read.
-    for band in reversed(sensors.needed_bands(dataset)):
-        if band not in scene.assets:
-            raise _Unusable(band, f"band {band} missing: scene has {', '.join(scene.assets)}")
-        try:
-            decode = sensors.decode_of(dataset, band, scene.properties)
-        except EcoError as error:
-            raise _Unusable(band, error.what) from None
-        found = _read(scene.assets[band], band, dataset, grid, tile, band == mask_band)
-        if found is None:
-            return
-        data, placement, header_nodata = found
-        windows[band] = (data, placement, _with_nodata(decode, header_nodata))
-    qa, qa_place, qa_decode = windows[mask_band]
-    lut = _lut(dataset, qa_decode.nodata)
-    target = (tile.y0, tile.x0, out.ndvi_max, out.clear_count, out.obs_count, lut)
-    if "ndvi" in windows:
-        index, place, decode = windows["ndvi"]
+def failure_of(scene: Scene, problem: Unusable) -> AssetFailure:
+    return AssetFailure(scene.dataset, scene.id, problem.asset, problem.reason)
+
+
+def numbered(scenes: Iterable[Scene], how: How | None, settings: CompositeConfig) -> list[Numbered]:
+    """Return scenes in the order in which they are worked on, with their numbers."""
+    listed = list(scenes)
+    if len(listed) > MAX_SCENES:
+        raise InputError(f"{len(listed)} scenes in one month", rule=f"at most {MAX_SCENES}")
+    numbers = how.numbers if how is not None and how.numbers else tuple(range(len(listed)))
+    by_day = settings.count == "days"
+    found = [
+        Numbered(n, s, solar_day(s) if by_day else dt.date.min)
+        for n, s in zip(numbers, listed, strict=True)
+    ]
+    return sorted(found, key=lambda item: (item.day, item.scene.key))
+
+
+def days_of(
+    items: list[Numbered], grid: Grid, tile: Tile, settings: CompositeConfig
+) -> Iterator[list[Numbered]]:
+    """Yield the scenes that touch a tile: day by day if days are counted, else one by one."""
+    bounds = grid.lonlat_bounds(grid.tile_bounds(tile))
+    here = [item for item in items if touches(item.scene.bbox, bounds)]
+    if settings.count != "days":
+        yield from ([item] for item in here)
+        return
+    for _, same_day in groupby(here, key=lambda item: item.day):
+        yield list(same_day)
+
+
+def solar_day(scene: Scene) -> dt.date:
+    """Return the day of a scene by mean solar time at the middle of its footprint.
+
+    An overpass that crosses midnight UTC is one day; "2025-07-03T23:59Z" at 120 E is July 4.
+    """
+    west, _, east, _ = scene.bbox
+    middle = (west + east) / 2 + (180.0 if west > east else 0.0)
+    time = dt.datetime.fromisoformat(scene.datetime)
+    return (time + dt.timedelta(hours=((middle + 180) % 360 - 180) / 15)).date()
+
+
+def add_scene(
+    found: SceneWindows,
+    tile: Tile,
+    highest: np.ndarray,
+    counts: Mapping[str, np.ndarray],
+    winner: np.ndarray,
+    number: int,
+) -> None:
+    """Add one scene to a running maximum, its counts and, where wanted, its index layer."""
+    qa, qa_place, lut = found.qa, found.qa_place, found.lut
+    if "snow" in counts:
+        geometry = qa_place.as_tuple()
+        kernel_masks.count_code(tile.y0, tile.x0, lut, qa, geometry, sensors.SNOW, counts["snow"])
+    target = (tile.y0, tile.x0, highest, counts["clear"], counts["observed"], lut)
+    if "ndvi" in found.bands:
+        index = found.bands["ndvi"]
         kernels.add_index(
             *target,
             qa,
             qa_place.as_tuple(),
-            index,
-            place.as_tuple(),
-            decode.as_tuple(),
-            _same_positions(qa_place, place),
+            index.data,
+            index.place.as_tuple(),
+            index.decode.as_tuple(),
+            _same_positions(qa_place, index.place),
+            winner,
+            number,
         )
-    else:
-        red, red_place, red_decode = windows["red"]
-        nir, nir_place, nir_decode = windows["nir"]
-        shifts = [place.shift() for place in (qa_place, red_place, nir_place)]
-        if None not in shifts:
-            bands = (red, shifts[1], red_decode.as_tuple(), nir, shifts[2], nir_decode.as_tuple())
-            kernel_shifted.add_shifted(*target, qa, shifts[0], *bands)
-            return
-        kernels.add_red_nir(
+        return
+    red, nir = found.bands["red"], found.bands["nir"]
+    shifts = [place.shift() for place in (qa_place, red.place, nir.place)]
+    if None not in shifts:
+        kernel_shifted.add_shifted(
             *target,
             qa,
-            qa_place.as_tuple(),
-            red,
-            red_place.as_tuple(),
-            red_decode.as_tuple(),
-            nir,
-            nir_place.as_tuple(),
-            nir_decode.as_tuple(),
-            _same_positions(qa_place, red_place),
-            red_place.same_geometry(nir_place),
+            shifts[0],
+            red.data,
+            shifts[1],
+            red.decode.as_tuple(),
+            nir.data,
+            shifts[2],
+            nir.decode.as_tuple(),
+            winner,
+            number,
         )
+        return
+    kernels.add_red_nir(
+        *target,
+        qa,
+        qa_place.as_tuple(),
+        red.data,
+        red.place.as_tuple(),
+        red.decode.as_tuple(),
+        nir.data,
+        nir.place.as_tuple(),
+        nir.decode.as_tuple(),
+        _same_positions(qa_place, red.place),
+        red.place.same_geometry(nir.place),
+        winner,
+        number,
+    )
 
 
 def _same_positions(a: warp.Placement, b: warp.Placement) -> bool:
     return np.array_equal(a.u, b.u, equal_nan=True) and np.array_equal(a.v, b.v, equal_nan=True)
-
-
-def _with_nodata(decode: sensors.Decode, header: float | None) -> sensors.Decode:
-    """Take the file's own no-data value where the catalogue gives none."""
-    if header is None or decode.nodata == decode.nodata:
-        return decode
-    return sensors.Decode(
-        decode.scale, decode.offset, float(header), decode.valid_min, decode.valid_max
-    )
-
-
-def _lut(dataset: Dataset, nodata: float) -> np.ndarray:
-    assert dataset.mask is not None
-    lut = sensors.mask_lut(dataset.mask.recipe, dataset.mask.version)
-    if 0 <= nodata <= 65535 and lut[int(nodata)] != sensors.FILL:
-        lut = lut.copy()
-        lut[int(nodata)] = sensors.FILL
-    return lut
-
-
-def _read(
-    asset: Asset, band: str, dataset: Dataset, grid: Grid, tile: Tile, is_mask: bool
-) -> tuple[np.ndarray, warp.Placement, float | None] | None:
-    """Read the part of an asset that lies under a tile; None where there is none."""
-    try:
-        source = open_asset(asset.href, dataset)
-    except (RasterioError, OSError) as error:
-        raise _Unusable(band, f"cannot be opened: {short_reason(error)}") from None
-    except InputError as error:
-        raise _Unusable(band, error.what) from None
-    if source.crs is None:
-        raise _Unusable(band, "the file has no CRS")
-    if asset.band > source.count:
-        raise _Unusable(band, f"the file has {source.count} band(s), not {asset.band}")
-    placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=is_mask)
-    if placement is None:
-        return None
-    try:
-        data = source.read(asset.band, window=placement.window)
-    except (RasterioError, OSError) as error:
-        forget_asset(asset.href, dataset)
-        raise _Unusable(band, f"cannot be read: {short_reason(error)}") from None
-    except InputError as error:
-        raise _Unusable(band, error.what) from None
-    nodata = source.nodatavals[asset.band - 1]
-    if is_mask:
-        if data.dtype.kind not in "iu" or data.dtype.itemsize > 2:
-            raise _Unusable(band, f"a quality band of type {data.dtype} cannot be looked up")
-        if data.dtype.kind == "i":
-            data = data.view(f"u{data.dtype.itemsize}")
-    elif data.dtype.kind not in "iuf":
-        raise _Unusable(band, f"values of type {data.dtype} cannot be decoded")
-    return data.ravel(), placement, nodata
 
 
 def parameters(dataset: Dataset) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from pyproj.exceptions import CRSError
 
 from eco_index import yamlio
 from eco_index.catalog import Catalog, Written, load_catalog
+from eco_index.compositing import CompositeConfig
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
@@ -140,6 +141,9 @@ class RegionConfig(Strict):
         3, ge=1, le=12, description="months with clear observations a seasonal mean needs"
     )
     imagery: tuple[str, ...] = Field(min_length=1)
+    composite: CompositeConfig = Field(
+        CompositeConfig(), description="method and options of the monthly composites"
+    )
     landcover: LandcoverConfig | None = None
     fvc: FvcConfig | None = None
     layers: dict[str, LayerConfig]

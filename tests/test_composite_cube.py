@@ -1,0 +1,102 @@
+"""The region file's `composite` section, from the scenes to the cube."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from simulated import copy_region
+
+from eco_index import cube, pipeline
+from eco_index.config import Region, load_region
+from eco_index.period import Month, Period
+from eco_index.plan import plan
+
+WHOLE = (slice(None), slice(None))
+HALF = Period(2025, 1)
+JUNE = Month(2025, 6)
+
+
+def place(small_region: Path, folder: Path, **composite: Any) -> Region:
+    # Two tiles, no land cover: what is looked at here comes before it.
+    changes: dict[str, Any] = {"programmes": ["whole_region"], "landcover": None}
+    changes |= {"composite": composite} if composite else {}
+    return load_region(copy_region(small_region, folder, {"tile": 128, "chunk": 64}, **changes))
+
+
+def compute(region: Region) -> dict[str, Any]:
+    pipeline.acquire_period(region, HALF)
+    return pipeline.compute_period(region, HALF)
+
+
+def view_of(region: Region, ref: str | None = None) -> cube.CubeView:
+    return cube.open_archive(region.archive_path).view(ref)
+
+
+def states(region: Region) -> set[str]:
+    return {t.state for t in plan(region, [HALF]).tasks if t.task.kind != "acquire"}
+
+
+@pytest.mark.e2e
+def test_another_section_makes_stale_adds_layers_and_leaves_the_pinned_period(
+    small_region: Path, tmp_path: Path
+) -> None:
+    plain = place(small_region, tmp_path)
+    compute(plain)
+    old = view_of(plain).read("monthly", "ndvi_max", JUNE.id, WHOLE)
+    assert states(plain) == {"done"}
+    region = place(small_region, tmp_path, source_index=True, snow_count=True, count="days")
+    assert states(region) == {"stale"}
+    reasons = {t.reason for t in plan(region, [HALF]).tasks if t.task.kind == "composite"}
+    assert reasons == {"changed since: composite, list"}
+    assert compute(region)["tag"] == "2025H1.2"
+    assert cube.verify(region.archive_path) == []
+    view = view_of(region)
+    assert dict(view.root.attrs)["composite"] == {
+        "source_index": True, "snow_count": True, "count": "days"
+    }  # fmt: skip
+    np.testing.assert_array_equal(view.read("monthly", "ndvi_max", JUNE.id, WHOLE), old)
+    index = view.read("monthly", "source_index", JUNE.id, WHOLE)
+    manifest = view.manifest(JUNE)
+    assert manifest is not None and len(manifest.scenes) > 1
+    assert set(np.unique(index[index < 65535])) <= set(range(len(manifest.scenes)))
+    np.testing.assert_array_equal(index < 65535, old > -32768)
+    pinned = view_of(region, "2025H1").root
+    assert "composite" not in pinned.attrs and "source_index" not in pinned["monthly"]
+    # And back: nothing is lost, nothing refused.
+    assert states(place(small_region, tmp_path)) == {"stale"}
+
+
+@pytest.mark.e2e
+def test_verify_finds_an_index_that_means_another_list(small_region: Path, tmp_path: Path) -> None:
+    region = place(small_region, tmp_path, source_index=True)
+    compute(region)
+    assert cube.verify(region.archive_path) == []
+    archive = cube.open_archive(region.archive_path)
+    manifest = archive.view().manifest(JUNE)
+    assert manifest is not None
+    with archive.session() as session:
+        array: Any = zarr.open_group(session.store, mode="r+")["monthly/source_index"]
+        step = archive.view().axis.index("monthly", JUNE.id)
+        values = array[step]
+        values[values != 65535] = len(manifest.scenes) + 3
+        array[step] = values
+    archive.commit("damage", {}, session=session)
+    messages = [f.message for f in cube.verify(region.archive_path)]
+    assert messages and all("places that mean another scene" in m for m in messages)
+
+
+def test_time_axes_grow_with_the_optional_layers(small_region: Path, tmp_path: Path) -> None:
+    region = place(small_region, tmp_path, source_index=True)
+    cube.create_or_open(region)
+    text = region.config.path.read_text(encoding="utf-8")
+    region.config.path.write_text(text.replace("last: 2025", "last: 2026"), encoding="utf-8")
+    longer = load_region(region.config.path)
+    assert longer.config.years.last == 2026
+    root: Any = cube.create_or_open(longer).view().root
+    steps = root["monthly/time"].shape[0]
+    assert root["monthly/source_index"].shape[0] == steps == root["monthly/ndvi_max"].shape[0]
+    assert cube.verify(region.archive_path) == []
