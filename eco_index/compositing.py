@@ -15,6 +15,7 @@ Method = Literal["maximum_ndvi", "median", "percentile", "medoid", "geometric_me
 CHOOSING = ("maximum_ndvi", "medoid", "best_pixel")
 #: Methods that compare spectra, and so may weigh further bands than red and near infrared.
 SPECTRAL = ("medoid", "geometric_median")
+VERSION = 1  # of everything but the plain maximum: changes when results change
 #: Scenes on the list of a month: one less than what the index layer can hold.
 NO_SOURCE = 65535
 
@@ -153,7 +154,7 @@ class CompositeConfig(Strict):
             found["dilation"] = self.dilation.model_dump(mode="json")
         else:
             found.pop("dilation", None)
-        return found
+        return found | {"version": VERSION} if found else {}
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def decode_of(dataset: Dataset, band: str, properties: Mapping[str, Any]) -> Dec
 
 
 def needed_bands(dataset: Dataset) -> tuple[str, ...]:
-    """Return the bands a composite reads: red and nir, or ndvi, and the mask band.
+    """Return the bands a composite reads: red, nir and further ones, or ndvi; and the mask band.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def needed_bands(dataset: Dataset) -> tuple[str, ...]:
     if "ndvi" in dataset.bands:
         bands: tuple[str, ...] = ("ndvi",)
     elif {"red", "nir"} <= set(dataset.bands):
-        bands = ("red", "nir")
+        bands = ("red", "nir", *dataset.also_read)
     else:
         raise InputError(
             "the dataset has neither the bands 'red' and 'nir' nor a band 'ndvi'",

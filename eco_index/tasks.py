@@ -210,7 +210,7 @@ def composite_tasks(
     prints = {(s.dataset, s.id): s.fingerprint() for s in manifest.scenes}
     for tile, scenes in index.touching(manifest.scenes).items():
         used = sorted({s.dataset for s in scenes})
-        inputs = {
+        inputs: dict[str, Any] = {
             "code": code,
             # Only of datasets that have scenes here: others cannot change this tile.
             "parameters": {d: per_dataset[d] for d in used if d in per_dataset},
@@ -219,6 +219,8 @@ def composite_tasks(
         }
         if settings.parameters():
             inputs["composite"] = settings.parameters()
+        if settings.method == "best_pixel":  # fingerprints leave the platform out
+            inputs["platforms"] = [s.properties.get("platform") for s in scenes]
         if settings.source_index:
             # The index layer means places on the month's list: another list, another layer.
             inputs["list"] = [places[s.dataset, s.id] for s in scenes]

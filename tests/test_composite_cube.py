@@ -12,6 +12,7 @@ from simulated import copy_region
 
 from eco_index import cube, pipeline
 from eco_index.config import Region, load_region
+from eco_index.errors import UsageError
 from eco_index.period import Month, Period
 from eco_index.plan import plan
 
@@ -100,3 +101,45 @@ def test_time_axes_grow_with_the_optional_layers(small_region: Path, tmp_path: P
     steps = root["monthly/time"].shape[0]
     assert root["monthly/source_index"].shape[0] == steps == root["monthly/ndvi_max"].shape[0]
     assert cube.verify(region.archive_path) == []
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"method": "percentile", "percentile": 75},
+        {"method": "medoid", "source_index": True, "dilation": {"cloud": 60, "unit": "metres"}},
+        {"method": "best_pixel", "best_pixel": {"cloud": 2}},
+    ],
+    ids=lambda s: s["method"],
+)
+def test_a_method_reaches_the_products_of_the_period(
+    small_region: Path, tmp_path: Path, section: dict[str, Any]
+) -> None:
+    region = place(small_region, tmp_path, **section)
+    compute(region)
+    assert cube.verify(region.archive_path) == []
+    assert states(region) == {"done"}
+    view = view_of(region)
+    basis = region.config.composite.basis
+    months = region.config.season_months(HALF)
+    monthly = np.stack([view.read("monthly", basis, m.id, WHOLE) for m in months])
+    highest = np.stack([view.read("monthly", "ndvi_max", m.id, WHOLE) for m in months])
+    np.testing.assert_array_equal(monthly == -32768, highest == -32768)
+    assert (monthly <= highest).all() and (monthly < highest).mean() > 0.1
+    got = view.read("half_yearly", "ndvi_max", HALF.id, WHOLE)
+    np.testing.assert_array_equal(got, monthly.max(axis=0))
+    attrs = dict(view.root["half_yearly/ndvi_mean"].attrs)
+    name = section["method"].replace("_", " ")
+    assert f"of monthly {name}" in attrs["cell_methods"] and "mean over months" in str(attrs)
+    assert dict(view.root["monthly/ndvi_max"].attrs)["cell_methods"] == "time: maximum"
+    # Another percentile or weight is another result.
+    other = {"percentile": 80} if "percentile" in section else {"count": "days"}
+    assert states(place(small_region, tmp_path, **(section | other))) == {"stale"}
+
+
+def test_a_spectral_method_needs_its_bands_in_every_dataset(
+    small_region: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"has no band thermal.*medoid"):
+        place(small_region, tmp_path, method="medoid", bands=["thermal"])
