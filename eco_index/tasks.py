@@ -270,6 +270,11 @@ def product_tasks(
         },
         "inputs": period_products.period_inputs(region, period),
     }
+    interpolation = region.config.composite.interpolation
+    if interpolation is not None and period.cadence == "yearly":
+        from eco_index.indices import gaps
+
+        shared["interpolation"] = interpolation.model_dump() | {"version": gaps.VERSION}
     planned = []
     for tile in tiles:
         needed = [composites[Task("composite", m.id, tile).id] for m in months]

@@ -95,12 +95,35 @@ def run_product(fork: Any, job: ProductJob) -> Result:
     monthly = read_monthly(fork, job.region, job.period, job.tile)
     arrays = compute_period(job.region, job.tile, job.period, monthly)
     _write(fork, job.archive, job.period.cadence, job.period.id, job.tile, arrays)
+    receipt: dict[str, Any] = {}
+    settings = job.region.config.composite
+    if settings.interpolation is not None and job.period.cadence == "yearly":
+        receipt["interpolated"] = _write_filled(fork, job, monthly, settings.interpolation.max_gap)
     valid = {
         name: int(np.count_nonzero(values != PRODUCTS[name].fill))
         for name, values in arrays.items()
         if PRODUCTS[name].fill is not None
     }
-    return Result(fork, {"valid_pixels": valid})
+    return Result(fork, receipt | {"valid_pixels": valid})
+
+
+def _write_filled(
+    fork: Any,
+    job: ProductJob,
+    monthly: dict[str, tuple[np.ndarray, np.ndarray]],
+    max_gap: int,
+) -> dict[str, int]:
+    """Write the interpolated months of a year; return how many pixels of each are interpolated.
+
+    Only the year's task does: months at the end of a half-year have neighbours in the other one.
+    """
+    from eco_index.indices.gaps import fill_months
+
+    filled, flags = fill_months([ndvi for ndvi, _ in monthly.values()], max_gap)
+    for month, values, flag in zip(monthly, filled, flags, strict=True):
+        arrays = {"ndvi_filled": values, "ndvi_filled_flag": flag}
+        _write(fork, job.archive, "monthly", month, job.tile, arrays)
+    return {m: int(np.count_nonzero(f == 1)) for m, f in zip(monthly, flags, strict=True)}
 
 
 def read_monthly(

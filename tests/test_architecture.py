@@ -21,6 +21,7 @@ ORDER = {
     "warp": 6,
     "kernels": 7,
     "kernel_shifted": 7.5, "kernel_masks": 7.5, "kernel_reduce": 7.5, "kernel_bands": 7.5,
+    "kernel_gaps": 7.5,
     "scene_windows": 7.6,
     "composite_parts": 7.7,
     "composite_methods": 7.8,

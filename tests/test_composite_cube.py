@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_region
 import zarr
 from simulated import copy_region
 
@@ -143,3 +144,38 @@ def test_a_spectral_method_needs_its_bands_in_every_dataset(
 ) -> None:
     with pytest.raises(UsageError, match=r"has no band thermal.*medoid"):
         place(small_region, tmp_path, method="medoid", bands=["thermal"])
+
+
+def test_interpolated_months_are_layers_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """June of one scene in one tile only: elsewhere it is filled from May and July."""
+    year = Period(2025)
+    plain = tiny_region.region(tmp_path / "plain")
+    region = tiny_region.region(tmp_path / "filled", composite={"interpolation": {"max_gap": 1}})
+    for each in (plain, region):
+        sky = tiny_region.Sky(each)
+        sky.scenes["2025-06"] = ()
+        sky.install(monkeypatch)
+        pipeline.acquire_period(each, year)
+        pipeline.compute_period(each, year)
+    view = view_of(region)
+    may, june, july = (
+        view.read("monthly", "ndvi_max", f"2025-0{m}", WHOLE).astype(int) for m in (5, 6, 7)
+    )
+    assert (june == -32768).all()
+    filled = view.read("monthly", "ndvi_filled", "2025-06", WHOLE)
+    flags = view.read("monthly", "ndvi_filled_flag", "2025-06", WHOLE)
+    np.testing.assert_array_equal(filled, (may + july + 1) // 2)
+    assert (flags == 1).all()
+    for month, values in (("2025-05", may), ("2025-07", july)):
+        np.testing.assert_array_equal(view.read("monthly", "ndvi_filled", month, WHOLE), values)
+        assert not view.read("monthly", "ndvi_filled_flag", month, WHOLE).any()
+    for name in ("ndvi_max", "ndvi_mean", "valid_months", "fvc"):
+        expected = view_of(plain).read("yearly", name, "2025", WHOLE)
+        np.testing.assert_array_equal(view.read("yearly", name, "2025", WHOLE), expected)
+    assert cube.verify(region.archive_path) == []
+    # Only the products of the year are made again, not the composites.
+    wider = tiny_region.region(tmp_path / "filled", composite={"interpolation": {"max_gap": 2}})
+    kinds = {t.task.kind: t.state for t in plan(wider, [year]).tasks}
+    assert kinds == {"acquire": "done", "composite": "done", "product": "stale"}

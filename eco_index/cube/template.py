@@ -232,6 +232,9 @@ def product_attrs(
         attrs["scenes"] = "manifests/<month>: manifest.scenes, in that order"
     if product.id == "ndvi_filled":
         attrs["source_layer"] = made.basis
+        if made.interpolation is not None:
+            attrs["interpolation"] = "linear between the observed months of a year"
+            attrs["max_gap_months"] = made.interpolation.max_gap
     if product.scale != 1.0:
         attrs["scale_factor"] = product.scale
     if product.fill is not None:

@@ -258,6 +258,7 @@ def _check_tile(
         if found != counted:
             text = f"{name} has {found} valid pixels, its commit counted {counted}"
             yield Finding("error", where, text)
+    yield from _check_filled(view, tile, receipt.get("interpolated", {}), where)
     if "clear_pixels" in receipt:
         found = int(np.count_nonzero(values["clear_count"]))
         if found != receipt["clear_pixels"]:
@@ -293,6 +294,24 @@ def _check_sources(
     if wrong:
         text = f"source_index holds places that mean another scene on the list: {wrong[:5]}"
         yield Finding("error", where, text)
+
+
+def _check_filled(
+    view: CubeView, tile: Tile, interpolated: dict[str, int], where: str
+) -> Iterator[Finding]:
+    """Interpolated months are flagged as such, pixel by pixel, as many as were committed."""
+    for month, counted in interpolated.items():
+        values, flags = (
+            view.read("monthly", name, month, tile) for name in ("ndvi_filled", "ndvi_filled_flag")
+        )
+        missing = [PRODUCTS[n].fill for n in ("ndvi_filled", "ndvi_filled_flag")]
+        if not np.array_equal(values == missing[0], flags == missing[1]):
+            text = f"ndvi_filled and ndvi_filled_flag of {month} disagree where there is a value"
+            yield Finding("error", where, text)
+        found = int(np.count_nonzero(flags == 1))
+        if found != counted:
+            text = f"{found} pixels of {month} are interpolated, the commit counted {counted}"
+            yield Finding("error", where, text)
 
 
 def _check_range(product: Product, valid: np.ndarray, where: str) -> Iterator[Finding]:
