@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,24 @@ from eco_index.composite_parts import (
     NDVI_FILL,
     Composite,
     Counts,
+    Numbered,
     add_scene,
     days_of,
     failure_of,
     numbered,
     solar_day,
+    without,
 )
 from eco_index.compositing import NO_SOURCE, CompositeConfig, How
 from eco_index.grid import Grid, Tile
 from eco_index.scene_windows import Unusable, read_scene
-from eco_index.sources.raster import raster_env
+from eco_index.sources.raster import local_path, raster_env
 from eco_index.sources.scene import AssetFailure, Scene
 
 __all__ = ["NDVI_FILL", "VERSION", "Composite", "composite_tile", "parameters", "solar_day"]
 
 VERSION = 1  # changes when results change: goes into digests
+STRIP = 512  # rows read at once: the height of the blocks in most files
 
 
 def composite_tile(
@@ -58,28 +62,72 @@ def composite_tile(
     if settings.method != "maximum_ndvi":
         assert how is not None
         return composite_methods.composite_by_method(scenes, catalog, grid, tile, how)
+    items = numbered(scenes, how, settings)
+    failures: list[AssetFailure] = []
+    with raster_env():
+        while True:
+            out, failed, whole = _highest(items, catalog, grid, tile, settings)
+            failures += failed
+            if whole:
+                break
+            # A scene that failed half-way has added something: once more, without it.
+            items = without(items, failed)
+    out.failures = tuple(failures)
+    return out
+
+
+def _highest(
+    items: list[Numbered], catalog: Catalog, grid: Grid, tile: Tile, settings: CompositeConfig
+) -> tuple[Composite, list[AssetFailure], bool]:
+    """Return the maximum, what failed, and whether scenes were added whole or not at all."""
     out = Composite.empty(tile.shape)
     winner = kernels.NO_WINNER
     if settings.source_index:
         winner = out.layers["source_index"] = np.full(tile.shape, NO_SOURCE, np.uint16)
     counts = Counts(out, settings)
-    failures: list[AssetFailure] = []
-    with raster_env():
-        for same_day in days_of(numbered(scenes, how, settings), grid, tile, settings):
-            counts.begin_day(len(same_day))
-            for item in same_day:
-                scene = item.scene
-                dataset = catalog.get(scene.dataset, f"scene {scene.id}")
+    failed: list[AssetFailure] = []
+    whole = True
+    for same_day in days_of(items, grid, tile, settings):
+        counts.begin_day(len(same_day))
+        for item in same_day:
+            dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
+            for part in _parts(item.scene, tile):
+                rows = slice(part.y0 - tile.y0, part.y1 - tile.y0)
                 try:
-                    found = read_scene(scene, dataset, grid, tile, settings.dilation)
+                    _add(item, dataset, grid, part, rows, settings, out, counts, winner)
                 except Unusable as problem:
-                    failures.append(failure_of(scene, problem))
-                    continue
-                if found is not None:
-                    add_scene(found, tile, out.ndvi_max, counts.now, winner, item.number)
-            counts.end_day()
-    out.failures = tuple(failures)
-    return out
+                    failed.append(failure_of(item.scene, problem))
+                    whole = whole and part.y0 == tile.y0
+                    break
+        counts.end_day()
+    return out, failed, whole
+
+
+def _parts(scene: Scene, tile: Tile) -> Iterator[Tile]:
+    """Yield strips of a tile: windows take less memory. Remote files are asked once a tile."""
+    if any(local_path(asset.href) is None for asset in scene.assets.values()):
+        yield tile
+        return
+    for y0 in range(tile.y0, tile.y1, STRIP):
+        yield dataclasses.replace(tile, y0=y0, y1=min(y0 + STRIP, tile.y1))
+
+
+def _add(
+    item: Numbered,
+    dataset: Dataset,
+    grid: Grid,
+    part: Tile,
+    rows: slice,
+    settings: CompositeConfig,
+    out: Composite,
+    counts: Counts,
+    winner: np.ndarray,
+) -> None:
+    # A function of its own: its windows are gone before the next ones are read.
+    found = read_scene(item.scene, dataset, grid, part, settings.dilation)
+    if found is not None:
+        now = {name: values[rows] for name, values in counts.now.items()}
+        add_scene(found, part, out.ndvi_max[rows], now, winner[rows], item.number)
 
 
 def parameters(dataset: Dataset) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from eco_index.composite_parts import (
     failure_of,
     numbered,
     solar_day,
+    without,
 )
 from eco_index.compositing import NO_SOURCE, SPECTRAL, CompositeConfig, How
 from eco_index.grid import Grid, Tile
@@ -70,9 +71,7 @@ def composite_by_method(
             if not failed:
                 out.failures = tuple(failures)
                 return out
-            # What cannot be read somewhere adds nothing anywhere.
-            gone = {(f.dataset, f.scene) for f in failed}
-            items = [i for i in items if (i.scene.dataset, i.scene.id) not in gone]
+            items = without(items, failed)
 
 
 def blocks_of(tile: Tile, layers: int, pixel_bytes: int, budget: int) -> Iterator[Tile]:

@@ -94,6 +94,12 @@ class Counts:
                 kernel_masks.add_once(total, self.now[name])
 
 
+def without(items: list[Numbered], failed: Iterable[AssetFailure]) -> list[Numbered]:
+    """Return the scenes that did not fail: what cannot be read somewhere adds nothing anywhere."""
+    gone = {(f.dataset, f.scene) for f in failed}
+    return [i for i in items if (i.scene.dataset, i.scene.id) not in gone]
+
+
 def failure_of(scene: Scene, problem: Unusable) -> AssetFailure:
     return AssetFailure(scene.dataset, scene.id, problem.asset, problem.reason)
 
