@@ -194,7 +194,7 @@ def plan(
 
 
 class _Tally:
-    def __init__(self, grid: Grid, layers: Sequence[str]) -> None:
+    def __init__(self, grid: Grid, layers: Sequence[str] = ()) -> None:
         self._grid, self._monthly = grid, len(products_of("monthly", False, layers))
         self._scenes: dict[tuple[str, str], Scene] = {}
         self._reads = self._pixels = self._requests = self._request_bytes = 0
