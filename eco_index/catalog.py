@@ -199,6 +199,12 @@ class Dataset(Strict):
     offset: float = 0.0
     columns: dict[str, Text] = Field(default_factory=dict, description="tables: what columns mean")
     notes: str | None = None
+    _also_read: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def also_read(self) -> tuple[str, ...]:
+        """Bands that the region's composite method weighs beside those NDVI needs."""
+        return self._also_read
 
     @model_validator(mode="after")
     def _imagery_has_bands(self) -> Dataset:

@@ -13,6 +13,7 @@ from pyproj.exceptions import CRSError
 
 from eco_index import yamlio
 from eco_index.catalog import Catalog, Written, harmonised, load_catalog
+from eco_index.compositing import SPECTRAL, CompositeConfig
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
@@ -230,6 +231,9 @@ class RegionConfig(Strict):
     harmonisation: str | None = Field(
         None, description="coefficients that make the sensors alike (configs/harmonisation)"
     )
+    composite: CompositeConfig = Field(
+        CompositeConfig(), description="method and options of the monthly composites"
+    )
     landcover: LandcoverConfig | None = None
     fvc: FvcConfig | None = None
     layers: dict[str, LayerConfig]
@@ -409,7 +413,34 @@ def load_region(path: Path | str) -> Region:
     region = Region(config, catalog, programmes)
     for dataset_id, wanted_by in _datasets_wanted(config):
         catalog.get(dataset_id, f"{path}, {wanted_by}")
+    _declare_bands(config, catalog)
     return region
+
+
+def _declare_bands(config: RegionConfig, catalog: Catalog) -> None:
+    """Note in the imagery's records which bands the composite method reads.
+
+    Raises
+    ------
+    UsageError
+        A dataset does not have them.
+    """
+    composite = config.composite
+    if composite.method not in SPECTRAL:
+        return
+    wanted = ("red", "nir", *composite.bands)
+    for dataset_id in config.imagery:
+        dataset = catalog.get(dataset_id, "the region's imagery")
+        missing = [band for band in wanted if band not in dataset.bands]
+        if missing or "ndvi" in dataset.bands:
+            lacks = f"has no band {', '.join(missing)}" if missing else "is read by its band ndvi"
+            raise UsageError(
+                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {composite.method}",
+                where=f"{config.path}, key 'composite'; {catalog.path}",
+                rule=f"{composite.method} weighs the bands {', '.join(wanted)} of every dataset",
+                fix="take out the dataset or the band, or choose another method",
+            )
+        dataset._also_read = composite.bands
 
 
 def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:

@@ -149,7 +149,7 @@ def needed_bands(dataset: Dataset) -> tuple[str, ...]:
     if "ndvi" in dataset.bands:
         bands: tuple[str, ...] = ("ndvi",)
     elif {"red", "nir"} <= set(dataset.bands):
-        bands = ("red", "nir")
+        bands = ("red", "nir", *dataset.also_read)
     else:
         raise InputError(
             "the dataset has neither the bands 'red' and 'nir' nor a band 'ndvi'",
