@@ -6,7 +6,8 @@ count as one): `decode_mpx_s` reads all blocks with rasterio on all cores and do
 archive; `odc_stac_mpx_s` and `rioxarray_mpx_s` make masked maximum NDVI, count and cover and write
 them to Zarr. `*_reproject_mpx_s` brings UTM files to an Albers grid (bilinear, quality: nearest).
 Each side runs in a process of its own, after one small run (imports, compiled code); the sides take
-turns, figures are medians. On the same grid all sides must agree.
+turns, figures are medians. On the same grid all sides must agree. `--scaling` fits exponents of
+this project's processor seconds over four numbers of scenes and four areas instead.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.imagery_files import BANDS, Case, make, region_file
+from benchmarks.imagery_scaling import measure_scaling
 from benchmarks.processes import Side, alternating, cores, median, peak_mib
+
+Clocks = tuple[float, float]
+
+
+def clocks(since: Clocks = (0.0, 0.0)) -> Clocks:
+    """Return wall and processor seconds (all threads), from a reading on."""
+    return time.perf_counter() - since[0], time.process_time() - since[1]
 
 
 def decode(case: Case, _: Case) -> dict[str, float]:
@@ -39,10 +48,10 @@ def decode(case: Case, _: Case) -> dict[str, float]:
 
     paths = [case.path(date, band) for date in range(case.dates) for band in BANDS]
     read(paths[0])
-    start = time.perf_counter()
+    start = clocks()
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(read, paths))
-    return _figures(case, start)
+    return _figures(case, clocks(start))
 
 
 def eco(case: Case, warm: Case) -> dict[str, float]:
@@ -54,18 +63,18 @@ def eco(case: Case, warm: Case) -> dict[str, float]:
 
     period = Period(2025)
 
-    def run(files: Case) -> tuple[float, Any]:
+    def run(files: Case) -> tuple[Clocks, Any]:
         home = Path(files.folder) / "eco"
         shutil.rmtree(home, ignore_errors=True)
         region = load_region(region_file(files, "eco"))
         acquire_period(region, period)
-        start = time.perf_counter()
+        start = clocks()
         compute_period(region, period)
-        return start, region
+        return clocks(start), region
 
     run(warm)
-    start, region = run(case)
-    out = _figures(case, start)
+    spent, region = run(case)
+    out = _figures(case, spent)
     yearly: Any = open_archive(region.archive_path).view("2025").root["yearly"]
     products = {name: yearly[name][0] for name in ("ndvi_max", "clear_count", "fvc")}
     return out | _summary(products)
@@ -91,19 +100,20 @@ def _peer(work: Callable[[Case, Path], None], case: Case, warm: Case) -> dict[st
     work(warm, Path(warm.folder) / "peer.zarr")
     out = Path(case.folder) / "peer.zarr"
     shutil.rmtree(out, ignore_errors=True)
-    start = time.perf_counter()
+    start = clocks()
     work(case, out)
-    figures = _figures(case, start)
+    figures = _figures(case, clocks(start))
     root: Any = zarr.open_group(out, mode="r")
     products = {name: root[name][:] for name in ("ndvi_max", "clear_count", "fvc")}
     return figures | _summary(products)
 
 
-def _figures(case: Case, start: float) -> dict[str, float]:
-    seconds = time.perf_counter() - start
+def _figures(case: Case, spent: Clocks) -> dict[str, float]:
+    seconds, cpu = spent
     return {
         "rate": case.megapixels / seconds,
         "seconds": seconds,
+        "cpu": cpu,
         "peak_mib": peak_mib(),
     }
 
@@ -180,7 +190,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--runs", type=int, default=5, help="runs of each side")
     parser.add_argument("--no-peers", action="store_true", help="decoding and this project only")
+    parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="instead: exponents of the cost over scenes and over area, four sizes each",
+    )
     given = parser.parse_args(arguments)
+    if given.scaling:
+        print(json.dumps(measure_scaling(eco, given.tile or 1024, given.runs)))
+        return
     # Tiles are what runs side by side: a small grid needs small ones, or cores stand idle.
     tile = given.tile or (2048 if given.size >= 3000 else 1024)
     print(json.dumps(measure(given.size, given.dates, tile, given.runs, not given.no_peers)))

@@ -12,34 +12,24 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from eco_index import yamlio
 from eco_index.errors import UsageError
+from eco_index.records import Band, Mask, load_dialect, load_harmonisation, load_record
+from eco_index.records.sensor import OffsetRule
 from eco_index.yamlio import Strict, Text
 
+BoaOffset = Literal["as_stated", "stored", "removed"]
 
-class Band(Strict):
-    """How one band of an imagery dataset is stored.
 
-    Physical value = stored value x scale + offset (an offset rule may replace the offset).
-    """
+class _Stac(Strict):
+    """What all STAC catalogues share."""
 
-    asset: tuple[str, ...] = Field(description="asset keys in order of preference")
-    scale: float = 1.0
-    offset: float = 0.0
-    nodata: float | None = None
-    valid_range: tuple[float, float] | None = Field(
-        None, description="range of stored values that are measurements"
+    dialect: str | None = Field(None, description="archive whose names hold (configs/dialects)")
+    collection: str | None = None
+    boa_offset: BoaOffset = Field(
+        "as_stated", description="Sentinel-2: overrides what the archive says about the offset"
     )
-    units: str = "1"
 
 
-class Mask(Strict):
-    """Which band and which recipe (eco_index.sensors.MASK_RECIPES) say what a pixel shows."""
-
-    band: str
-    recipe: str
-    version: int = 1
-
-
-class StacFolder(Strict):
+class StacFolder(_Stac):
     """A static STAC catalogue, or any folder that holds STAC items (``*.json``)."""
 
     type: Literal["stac_folder"] = "stac_folder"
@@ -50,14 +40,54 @@ class StacFolder(Strict):
     )
 
 
-class StacApi(Strict):
-    """A STAC API."""
+class StacApi(_Stac):
+    """A STAC API; address and signing are those of the dialect where they are not given."""
 
     type: Literal["stac_api"] = "stac_api"
-    url: str
+    url: str = ""
     collection: str
     query: dict[str, Any] = Field(default_factory=dict)
     sign: Literal["none", "planetary_computer"] = "none"
+
+
+class StacGeoparquet(_Stac):
+    """A STAC catalogue as one GeoParquet file (stac-geoparquet)."""
+
+    type: Literal["stac_geoparquet"] = "stac_geoparquet"
+    path: str
+    sign: Literal["none", "planetary_computer"] = "none"
+
+
+class Screen(Strict):
+    """A declared simple cloud screen: thresholds of the user, none is shipped."""
+
+    band: str
+    cloud_above: float = Field(description="physical value (reflectance) from which it is cloud")
+
+
+class Ortho(Strict):
+    """How scenes with RPC only are put on the ground."""
+
+    height: float | None = Field(None, description="one height above the ellipsoid, metres")
+    dem: str | None = Field(None, description="raster of heights above the ellipsoid, metres")
+
+    @model_validator(mode="after")
+    def _one(self) -> Ortho:
+        if (self.height is None) == (self.dem is None):
+            raise ValueError("give either 'height' or 'dem'")
+        return self
+
+
+class ProductFolder(Strict):
+    """A folder of products as they are delivered, without STAC."""
+
+    type: Literal["product_folder"] = "product_folder"
+    path: str
+    layout: Literal["landsat_c2", "sentinel2_safe", "china_wfv"]
+    calibration: str | None = Field(None, description="china_wfv: CSV of gains by sensor and year")
+    mask_suffix: str = Field("_mask.tif", description="china_wfv: of the mask beside the image")
+    screen: Screen | None = Field(None, description="china_wfv: in place of a mask layer")
+    ortho: Ortho | None = Field(None, description="china_wfv: for scenes that have RPC only")
 
 
 class SceneFiles(Strict):
@@ -113,7 +143,16 @@ class Written(Strict):
 
 
 Access = Annotated[
-    StacFolder | StacApi | SceneFiles | EarthEngine | RasterFile | VectorFile | TableFile | Written,
+    StacFolder
+    | StacApi
+    | StacGeoparquet
+    | SceneFiles
+    | ProductFolder
+    | EarthEngine
+    | RasterFile
+    | VectorFile
+    | TableFile
+    | Written,
     Field(discriminator="type"),
 ]
 
@@ -128,6 +167,16 @@ class Cover(Strict):
     )
 
 
+IMAGERY = (
+    "stac_folder",
+    "stac_api",
+    "stac_geoparquet",
+    "scene_files",
+    "product_folder",
+    "earth_engine",
+)
+
+
 class Dataset(Strict):
     """One dataset."""
 
@@ -138,7 +187,13 @@ class Dataset(Strict):
     cover: Cover = Cover()
     resolution_m: float | None = None
     sensor: str | None = None
-    offset_rule: Literal["none", "sentinel2_baseline_0400"] = "none"
+    record: str | None = Field(
+        None, description="sensor record (configs/sensors) that gives bands, mask, offset rule"
+    )
+    harmonisation: str | None = Field(
+        None, description="set by the region file: coefficients of configs/harmonisation"
+    )
+    offset_rule: OffsetRule = "none"
     bands: dict[str, Band] = Field(default_factory=dict, description="by common band name")
     mask: Mask | None = None
     legend: str | None = Field(None, description="land cover: crosswalk file in configs/crosswalks")
@@ -148,11 +203,16 @@ class Dataset(Strict):
     offset: float = 0.0
     columns: dict[str, Text] = Field(default_factory=dict, description="tables: what columns mean")
     notes: str | None = None
+    _also_read: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def also_read(self) -> tuple[str, ...]:
+        """Bands that the region's composite method weighs beside those NDVI needs."""
+        return self._also_read
 
     @model_validator(mode="after")
     def _imagery_has_bands(self) -> Dataset:
-        imagery = ("stac_folder", "stac_api", "scene_files", "earth_engine")
-        if self.access.type in imagery:
+        if self.access.type in IMAGERY and self.record is None:
             if not self.bands:
                 raise ValueError("imagery needs 'bands'")
             if self.mask is None:
@@ -221,7 +281,87 @@ class Catalog(Strict):
 
 
 def load_catalog(path: Path | str) -> Catalog:
-    """Read and check a catalogue file."""
+    """Read and check a catalogue file; datasets that name a sensor record are filled from it."""
     catalog = yamlio.load(path, Catalog)
     catalog._path = Path(path)
+    for dataset_id, dataset in catalog.datasets.items():
+        if dataset.access.type in IMAGERY:
+            catalog.datasets[dataset_id] = completed(dataset, f"{path}, dataset '{dataset_id}'")
     return catalog
+
+
+def completed(dataset: Dataset, where: str) -> Dataset:
+    """Return an imagery dataset with what its sensor record and archive dialect say.
+
+    What the catalogue states itself counts before the record; the dialect's asset keys count
+    before the record's.
+
+    Raises
+    ------
+    UsageError
+        No such record or dialect, or they do not fit each other.
+    """
+    access, names = dataset.access, {}
+    if isinstance(access, _Stac) and access.dialect is not None:
+        dialect = load_dialect(access.dialect)
+        collection = dialect.collections.get(access.collection or "")
+        if collection is None:
+            raise UsageError(
+                f"archive '{dialect.id}' has no known collection '{access.collection}'",
+                where=where,
+                rule=f"known collections: {', '.join(sorted(dialect.collections))}",
+                fix="correct 'access.collection', or leave out 'access.dialect' and give 'bands'",
+            )
+        if dataset.record is not None and dataset.record not in collection.records:
+            raise UsageError(
+                f"collection '{access.collection}' does not hold '{dataset.record}'",
+                where=where,
+                rule=f"it holds {', '.join(collection.records)}",
+            )
+        names = collection.assets
+        given = {"url": dialect.url} if not getattr(access, "url", dialect.url) else {}
+        if getattr(access, "sign", None) == "none":
+            given["sign"] = dialect.sign
+        access = access.model_copy(update=given)
+    if isinstance(access, StacApi) and not access.url:
+        raise UsageError("the STAC API has no address", where=where, fix="give 'access.url'")
+    if dataset.record is None:
+        return dataset.model_copy(update={"access": access})
+    record = load_record(dataset.record)
+    bands = {name: band.plain(names.get(name)) for name, band in record.bands.items()}
+    if "ndvi" in dataset.bands and "ndvi" not in record.bands:
+        raise UsageError(f"'{record.id}' has no band ndvi", where=where)
+    rule = record.offset_rule if dataset.offset_rule == "none" else dataset.offset_rule
+    return dataset.model_copy(
+        update={
+            "access": access,
+            "bands": bands | dataset.bands,
+            "mask": dataset.mask or record.mask,
+            "offset_rule": rule,
+            "resolution_m": dataset.resolution_m or record.resolution_m,
+            "sensor": dataset.sensor or record.id,
+        }
+    )
+
+
+def harmonised(catalog: Catalog, dataset_ids: tuple[str, ...], name: str) -> Catalog:
+    """Return the catalogue with a set of coefficients noted in its imagery datasets."""
+    load_harmonisation(name)
+    datasets = dict(catalog.datasets)
+    for dataset_id in dataset_ids:
+        dataset = catalog.get(dataset_id, "key 'harmonisation' of the region file")
+        if "ndvi" in dataset.bands:
+            raise UsageError(
+                f"dataset '{dataset_id}' is read as NDVI: it cannot be harmonised",
+                rule="coefficients hold for reflectances",
+                fix="leave out 'harmonisation' or the dataset",
+            )
+        if dataset.access.type == "earth_engine":
+            raise UsageError(
+                f"dataset '{dataset_id}' comes from Earth Engine: it is not harmonised yet",
+                fix="read the scenes from STAC or a folder, or leave out 'harmonisation'",
+            )
+        datasets[dataset_id] = dataset.model_copy(update={"harmonisation": name})
+    changed = catalog.model_copy(update={"datasets": datasets})
+    changed._path = catalog._path
+    return changed

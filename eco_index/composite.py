@@ -1,67 +1,44 @@
-"""Clear-sky maximum-NDVI composites of a tile from scenes on any grids, one scene at a time."""
+"""Clear-sky composites of a tile from scenes on any grids, one scene at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from rasterio.errors import RasterioError
 
-from eco_index import kernel_shifted, kernels, sensors, warp
+from eco_index import composite_methods, kernels, sensors, warp
 from eco_index.catalog import Catalog, Dataset
-from eco_index.errors import EcoError, InputError
+from eco_index.composite_parts import (
+    NDVI_FILL,
+    Composite,
+    Counts,
+    Numbered,
+    add_scene,
+    days_of,
+    failure_of,
+    numbered,
+    solar_day,
+    without,
+)
+from eco_index.compositing import NO_SOURCE, CompositeConfig, How
 from eco_index.grid import Grid, Tile
-from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
-from eco_index.sources.raster import raster_env, short_reason
-from eco_index.sources.scene import Asset, AssetFailure, Scene, touches
+from eco_index.scene_windows import Unusable, read_scene
+from eco_index.sources.address import leaves
+from eco_index.sources.raster import local_path, raster_env
+from eco_index.sources.scene import AssetFailure, Scene
+
+__all__ = ["NDVI_FILL", "VERSION", "Composite", "composite_tile", "parameters", "solar_day"]
 
 VERSION = 1  # changes when results change: goes into digests
-NDVI_FILL = kernels.NDVI_FILL
-MAX_SCENES = 65535  # counts are uint16
+STRIP = 512  # rows read at once: the height of the blocks in most files
 
 
-@dataclass
-class Composite:
-    """A composite of one tile and month.
-
-    Attributes
-    ----------
-    ndvi_max : int16[h, w]
-        Highest clear NDVI x 1e4, rounded half away from zero; -32768: no clear observation.
-    clear_count : uint16[h, w]
-        Clear observations with a valid NDVI. Two scenes of one overpass that overlap count twice.
-    obs_count : uint16[h, w]
-        Observations of any kind: the quality band says anything but "no observation".
-    failures : tuple of AssetFailure
-        Scenes that could not be read here; they have added nothing.
-    """
-
-    ndvi_max: np.ndarray
-    clear_count: np.ndarray
-    obs_count: np.ndarray
-    failures: tuple[AssetFailure, ...] = ()
-
-    @classmethod
-    def empty(cls, shape: tuple[int, int]) -> Composite:
-        return cls(
-            np.full(shape, NDVI_FILL, np.int16),
-            np.zeros(shape, np.uint16),
-            np.zeros(shape, np.uint16),
-        )
-
-
-class _Unusable(Exception):
-    """An asset that cannot be used (internal: becomes an AssetFailure)."""
-
-    def __init__(self, asset: str, reason: str) -> None:
-        self.asset, self.reason = asset, reason
-        super().__init__(reason)
-
-
-def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: Tile) -> Composite:
-    """Reduce scenes to the highest clear NDVI and its counts, on one tile.
+def composite_tile(
+    scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: Tile, how: How | None = None
+) -> Composite:
+    """Reduce scenes to a clear-sky composite and its counts, on one tile.
 
     Parameters
     ----------
@@ -73,6 +50,8 @@ def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: 
         The region's grid.
     tile : Tile
         Part of it.
+    how : How, optional
+        The region's `composite` section; by default the highest NDVI and the counts.
 
     Returns
     -------
@@ -80,136 +59,77 @@ def composite_tile(scenes: Iterable[Scene], catalog: Catalog, grid: Grid, tile: 
         The same bits whatever the tile size. Unreadable scenes are in `failures`, never raised
         and never silently missing.
     """
-    out = Composite.empty(tile.shape)
+    settings = how.settings if how is not None else CompositeConfig()
+    if settings.method != "maximum_ndvi":
+        assert how is not None
+        return composite_methods.composite_by_method(scenes, catalog, grid, tile, how)
+    items = numbered(scenes, how, settings)
     failures: list[AssetFailure] = []
-    ordered = sorted(scenes, key=lambda s: s.key)
-    if len(ordered) > MAX_SCENES:
-        raise InputError(f"{len(ordered)} scenes in one month", rule=f"at most {MAX_SCENES}")
-    bounds = grid.lonlat_bounds(grid.tile_bounds(tile))
     with raster_env():
-        for scene in ordered:
-            if not touches(scene.bbox, bounds):
-                continue
-            dataset = catalog.get(scene.dataset, f"scene {scene.id}")
-            try:
-                _add_scene(out, scene, dataset, grid, tile)
-            except _Unusable as problem:
-                failures.append(
-                    AssetFailure(scene.dataset, scene.id, problem.asset, problem.reason)
-                )
+        while True:
+            out, failed, whole = _highest(items, catalog, grid, tile, settings)
+            failures += failed
+            if whole:
+                break
+            # A scene that failed half-way has added something: once more, without it.
+            items = without(items, failed)
     out.failures = tuple(failures)
     return out
 
 
-def _add_scene(out: Composite, scene: Scene, dataset: Dataset, grid: Grid, tile: Tile) -> None:
-    assert dataset.mask is not None  # the catalogue refuses imagery without mask
-    mask_band = dataset.mask.band
-    windows: dict[str, tuple[np.ndarray, warp.Placement, Any]] = {}
-    # The mask first: where it has nothing to say about the tile, nothing else is read.
-    for band in reversed(sensors.needed_bands(dataset)):
-        if band not in scene.assets:
-            raise _Unusable(band, f"band {band} missing: scene has {', '.join(scene.assets)}")
-        try:
-            decode = sensors.decode_of(dataset, band, scene.properties)
-        except EcoError as error:
-            raise _Unusable(band, error.what) from None
-        found = _read(scene.assets[band], band, dataset, grid, tile, band == mask_band)
-        if found is None:
-            return
-        data, placement, header_nodata = found
-        windows[band] = (data, placement, _with_nodata(decode, header_nodata))
-    qa, qa_place, qa_decode = windows[mask_band]
-    lut = _lut(dataset, qa_decode.nodata)
-    target = (tile.y0, tile.x0, out.ndvi_max, out.clear_count, out.obs_count, lut)
-    if "ndvi" in windows:
-        index, place, decode = windows["ndvi"]
-        kernels.add_index(
-            *target,
-            qa,
-            qa_place.as_tuple(),
-            index,
-            place.as_tuple(),
-            decode.as_tuple(),
-            _same_positions(qa_place, place),
-        )
-    else:
-        red, red_place, red_decode = windows["red"]
-        nir, nir_place, nir_decode = windows["nir"]
-        shifts = [place.shift() for place in (qa_place, red_place, nir_place)]
-        if None not in shifts:
-            bands = (red, shifts[1], red_decode.as_tuple(), nir, shifts[2], nir_decode.as_tuple())
-            kernel_shifted.add_shifted(*target, qa, shifts[0], *bands)
-            return
-        kernels.add_red_nir(
-            *target,
-            qa,
-            qa_place.as_tuple(),
-            red,
-            red_place.as_tuple(),
-            red_decode.as_tuple(),
-            nir,
-            nir_place.as_tuple(),
-            nir_decode.as_tuple(),
-            _same_positions(qa_place, red_place),
-            red_place.same_geometry(nir_place),
-        )
+def _highest(
+    items: list[Numbered], catalog: Catalog, grid: Grid, tile: Tile, settings: CompositeConfig
+) -> tuple[Composite, list[AssetFailure], bool]:
+    """Return the maximum, what failed, and whether scenes were added whole or not at all."""
+    out = Composite.empty(tile.shape)
+    winner = kernels.NO_WINNER
+    if settings.source_index:
+        winner = out.layers["source_index"] = np.full(tile.shape, NO_SOURCE, np.uint16)
+    counts = Counts(out, settings)
+    failed: list[AssetFailure] = []
+    whole = True
+    for same_day in days_of(items, grid, tile, settings):
+        counts.begin_day(len(same_day))
+        for item in same_day:
+            dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
+            for part in _parts(item.scene, tile):
+                rows = slice(part.y0 - tile.y0, part.y1 - tile.y0)
+                try:
+                    _add(item, dataset, grid, part, rows, settings, out, counts, winner)
+                except Unusable as problem:
+                    failed.append(failure_of(item.scene, problem))
+                    whole = whole and part.y0 == tile.y0
+                    break
+        counts.end_day()
+    return out, failed, whole
 
 
-def _same_positions(a: warp.Placement, b: warp.Placement) -> bool:
-    return np.array_equal(a.u, b.u, equal_nan=True) and np.array_equal(a.v, b.v, equal_nan=True)
+def _parts(scene: Scene, tile: Tile) -> Iterator[Tile]:
+    """Yield strips of a tile: windows take less memory. Remote files are asked once a tile."""
+    files = (leaf for asset in scene.assets.values() for leaf in leaves(asset.href))
+    if any(local_path(file) is None for file in files):
+        yield tile
+        return
+    for y0 in range(tile.y0, tile.y1, STRIP):
+        yield dataclasses.replace(tile, y0=y0, y1=min(y0 + STRIP, tile.y1))
 
 
-def _with_nodata(decode: sensors.Decode, header: float | None) -> sensors.Decode:
-    """Take the file's own no-data value where the catalogue gives none."""
-    if header is None or decode.nodata == decode.nodata:
-        return decode
-    return sensors.Decode(
-        decode.scale, decode.offset, float(header), decode.valid_min, decode.valid_max
-    )
-
-
-def _lut(dataset: Dataset, nodata: float) -> np.ndarray:
-    assert dataset.mask is not None
-    lut = sensors.mask_lut(dataset.mask.recipe, dataset.mask.version)
-    if 0 <= nodata <= 65535 and lut[int(nodata)] != sensors.FILL:
-        lut = lut.copy()
-        lut[int(nodata)] = sensors.FILL
-    return lut
-
-
-def _read(
-    asset: Asset, band: str, dataset: Dataset, grid: Grid, tile: Tile, is_mask: bool
-) -> tuple[np.ndarray, warp.Placement, float | None] | None:
-    """Read the part of an asset that lies under a tile; None where there is none."""
-    try:
-        source = open_asset(asset.href, dataset)
-    except (RasterioError, OSError) as error:
-        raise _Unusable(band, f"cannot be opened: {short_reason(error)}") from None
-    except InputError as error:
-        raise _Unusable(band, error.what) from None
-    if source.crs is None:
-        raise _Unusable(band, "the file has no CRS")
-    if asset.band > source.count:
-        raise _Unusable(band, f"the file has {source.count} band(s), not {asset.band}")
-    placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=is_mask)
-    if placement is None:
-        return None
-    try:
-        data = source.read(asset.band, window=placement.window)
-    except (RasterioError, OSError) as error:
-        forget_asset(asset.href, dataset)
-        raise _Unusable(band, f"cannot be read: {short_reason(error)}") from None
-    except InputError as error:
-        raise _Unusable(band, error.what) from None
-    nodata = source.nodatavals[asset.band - 1]
-    if is_mask:
-        if data.dtype.kind not in "iu" or data.dtype.itemsize > 2:
-            raise _Unusable(band, f"a quality band of type {data.dtype} cannot be looked up")
-        if data.dtype.kind == "i":
-            data = data.view(f"u{data.dtype.itemsize}")
-    elif data.dtype.kind not in "iuf":
-        raise _Unusable(band, f"values of type {data.dtype} cannot be decoded")
-    return data.ravel(), placement, nodata
+def _add(
+    item: Numbered,
+    dataset: Dataset,
+    grid: Grid,
+    part: Tile,
+    rows: slice,
+    settings: CompositeConfig,
+    out: Composite,
+    counts: Counts,
+    winner: np.ndarray,
+) -> None:
+    # A function of its own: its windows are gone before the next ones are read.
+    found = read_scene(item.scene, dataset, grid, part, settings.dilation)
+    if found is not None:
+        now = {name: values[rows] for name, values in counts.now.items()}
+        add_scene(found, part, out.ndvi_max[rows], now, winner[rows], item.number)
 
 
 def parameters(dataset: Dataset) -> Mapping[str, Any]:
@@ -220,4 +140,4 @@ def parameters(dataset: Dataset) -> Mapping[str, Any]:
         "mask": dataset.mask.model_dump(mode="json") if dataset.mask else None,
         "offset_rule": dataset.offset_rule,
         "versions": {"composite": VERSION, "warp": warp.VERSION},
-    }
+    } | sensors.extra_parameters(dataset)

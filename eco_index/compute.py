@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from eco_index import cover
+from eco_index.compositing import How
 from eco_index.cover_fit import ensure_end_members
 from eco_index.cube import Archive
 from eco_index.digests import period_digest
 from eco_index.errors import EcoError, InputError
 from eco_index.executor import Workers, run_bounded
+from eco_index.grid import Grid
 from eco_index.months import check_failed_share, exclude_scenes
 from eco_index.period import Month, Period
 from eco_index.tasks import (
     PlannedTask,
+    Task,
     TileIndex,
     composite_tasks,
+    places_of,
     product_tasks,
 )
 from eco_index.workers import CompositeJob, ProductJob, Result, run_composite, run_product
@@ -77,18 +81,20 @@ def compute_composites(
         if not pending:
             return total
         scenes = {p.task.id: s for p, s in pending}
+        view = archive.view()
+        places = {m.id: places_of(view.manifest(m)) for m in months}
         outcome = execute(
             archive,
             workers(),
             run_composite,
             [p for p, _ in pending],
-            lambda p: CompositeJob(
-                archive.path,
-                region.catalog,
+            lambda p: _composite_job(
+                region,
+                archive,
                 grid,
-                p.task.tile,  # type: ignore[arg-type]
-                Month.parse(p.task.time_id),
+                p.task,
                 scenes[p.task.id],  # noqa: B023  (used up before the next round)
+                places[p.task.time_id],  # noqa: B023
             ),
             progress,
             "composite",
@@ -104,6 +110,21 @@ def compute_composites(
         view = archive.view()
         manifests = [m for m in map(view.manifest, months) if m is not None]
         check_failed_share(region, period, manifests)
+
+
+def _composite_job(
+    region: Region,
+    archive: Archive,
+    grid: Grid,
+    task: Task,
+    scenes: tuple[Scene, ...],
+    places: Mapping[tuple[str, str], int],
+) -> CompositeJob:
+    assert task.tile is not None
+    month = Month.parse(task.time_id)
+    numbers = tuple(places[s.dataset, s.id] for s in scenes)
+    how = How(region.config.composite, numbers, (month.start, month.end))
+    return CompositeJob(archive.path, region.catalog, grid, task.tile, month, scenes, how)
 
 
 def _pending_composites(

@@ -12,12 +12,14 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from eco_index import yamlio
-from eco_index.catalog import Catalog, Written, load_catalog
+from eco_index.catalog import Catalog, Written, harmonised, load_catalog
+from eco_index.compositing import SPECTRAL, CompositeConfig
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
 from eco_index.programme import ProgrammeConfig, load_programme
 from eco_index.yamlio import Strict, Text
+from eco_index.yamlio import configs_folder as configs_folder
 
 
 def known_crs(value: str) -> str:
@@ -271,6 +273,12 @@ class RegionConfig(Strict):
         3, ge=1, le=12, description="months with clear observations a seasonal mean needs"
     )
     imagery: tuple[str, ...] = Field(min_length=1)
+    harmonisation: str | None = Field(
+        None, description="coefficients that make the sensors alike (configs/harmonisation)"
+    )
+    composite: CompositeConfig = Field(
+        CompositeConfig(), description="method and options of the monthly composites"
+    )
     landcover: LandcoverConfig | None = None
     fvc: FvcConfig | None = None
     layers: dict[str, LayerConfig]
@@ -419,17 +427,6 @@ class Region:
         return self.output / access.path
 
 
-def configs_folder() -> Path:
-    """Return the project's ``configs`` folder."""
-    folder = Path(__file__).resolve().parents[1] / "configs"
-    if not folder.is_dir():
-        raise UsageError(
-            f"the folder of configurations is missing: {folder}",
-            fix="install the project from its checkout (make setup)",
-        )
-    return folder
-
-
 def load_region(path: Path | str) -> Region:
     """Read a region file, its catalogue and its programmes, and check them against each other.
 
@@ -442,6 +439,8 @@ def load_region(path: Path | str) -> Region:
     config = yamlio.load(path, RegionConfig)
     config._path = path
     catalog = load_catalog((path.resolve().parent / config.catalog).resolve())
+    if config.harmonisation is not None:
+        catalog = harmonised(catalog, config.imagery, config.harmonisation)
     programmes: dict[str, ProgrammeConfig] = {}
     for programme_id in config.programmes:
         beside = path.resolve().parent.parent / "programmes" / f"{programme_id}.yaml"
@@ -467,7 +466,34 @@ def load_region(path: Path | str) -> Region:
     region = Region(config, catalog, programmes)
     for dataset_id, wanted_by in _datasets_wanted(config):
         catalog.get(dataset_id, f"{path}, {wanted_by}")
+    _declare_bands(config, catalog)
     return region
+
+
+def _declare_bands(config: RegionConfig, catalog: Catalog) -> None:
+    """Note in the imagery's records which bands the composite method reads.
+
+    Raises
+    ------
+    UsageError
+        A dataset does not have them.
+    """
+    composite = config.composite
+    if composite.method not in SPECTRAL:
+        return
+    wanted = ("red", "nir", *composite.bands)
+    for dataset_id in config.imagery:
+        dataset = catalog.get(dataset_id, "the region's imagery")
+        missing = [band for band in wanted if band not in dataset.bands]
+        if missing or "ndvi" in dataset.bands:
+            lacks = f"has no band {', '.join(missing)}" if missing else "is read by its band ndvi"
+            raise UsageError(
+                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {composite.method}",
+                where=f"{config.path}, key 'composite'; {catalog.path}",
+                rule=f"{composite.method} weighs the bands {', '.join(wanted)} of every dataset",
+                fix="take out the dataset or the band, or choose another method",
+            )
+        dataset._also_read = composite.bands
 
 
 def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:

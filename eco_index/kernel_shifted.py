@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from eco_index.kernels import NDVI_FILL, NDVI_SCALE, _is_value
+from eco_index.kernels import NDVI_FILL, NDVI_SCALE, _is_value, _won
 from eco_index.sensors import CLEAR, FILL
 
 _jit = njit(nogil=True, cache=True, error_model="numpy")
@@ -46,6 +46,8 @@ def add_shifted(
     nir: np.ndarray,
     nir_shift: Any,
     nir_decode: Any,
+    winner: np.ndarray,
+    number: int,
 ) -> None:
     """Add one scene to a tile's running composite.
 
@@ -54,6 +56,8 @@ def add_shifted(
     """
     height, width = highest.shape
     codes = np.empty(width, np.uint8)
+    indexed = winner.shape[0] > 0
+    before = np.empty(width if indexed else 0, np.int16)
     for r in range(height):
         first, last, q = _span(qa_shift, row0 + r, col0, width)
         if first >= last:
@@ -64,6 +68,8 @@ def add_shifted(
         low, high = max(first, red_first, nir_first), min(last, red_last, nir_last)
         if low >= high:
             continue
+        if indexed:
+            before[:] = highest[r]
         _keep(
             codes[low:high],
             red[a + low : a + high],
@@ -73,6 +79,8 @@ def add_shifted(
             highest[r, low:high],
             clear[r, low:high],
         )
+        if indexed:
+            _won(before, highest[r], winner[r], number)
 
 
 @_jit

@@ -31,6 +31,7 @@ from eco_index.warp import SNAP, SPACING
 
 NDVI_FILL = -32768
 NDVI_SCALE = 10000.0
+NO_WINNER = np.empty((0, 0), np.uint16)  # in place of the index layer where none is wanted
 
 _jit = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -223,6 +224,13 @@ def _keep_row(
 
 
 @_jit
+def _won(before: np.ndarray, after: np.ndarray, winner: np.ndarray, number: int) -> None:
+    """Note a scene's number where it raised the maximum: of equals, the one added first."""
+    for k in range(before.shape[0]):
+        winner[k] = np.uint16(number) if after[k] > before[k] else winner[k]
+
+
+@_jit
 def _sample_row(
     data: np.ndarray,
     geometry: Any,
@@ -263,6 +271,8 @@ def add_red_nir(
     nir_decode: Any,
     same_qa_red: bool,
     same_red_nir: bool,
+    winner: np.ndarray,
+    number: int,
 ) -> None:
     """Add one scene with red and near-infrared reflectance to a tile's running composite.
 
@@ -286,8 +296,14 @@ def add_red_nir(
         Whether the quality band's positions hold for red.
     same_red_nir : bool
         Whether red and nir share grid and window.
+    winner : uint16[h, w]
+        Number of the scene that holds the maximum; `NO_WINNER` where that is not wanted.
+    number : int
+        Of this scene.
     """
     height, width = highest.shape
+    indexed = winner.shape[0] > 0
+    before = np.empty(width if indexed else 0, np.int16)
     columns, index = np.empty(width + 1, np.int32), np.empty(width, np.int64)
     cells, weights = np.empty((3, width), np.int64), np.empty((2, width))
     row_pos, pos = np.empty((2, width)), np.empty((2, width))
@@ -339,7 +355,11 @@ def add_red_nir(
             b = 0.0 if high[k] < 0.0 else high[k]
             total = a + b
             low[k] = (b - a) / total if total > 0.0 else np.nan
+        if indexed:
+            before[:] = highest[r]
         _keep_row(low, columns, count, rounded, highest[r], clear[r])
+        if indexed:
+            _won(before, highest[r], winner[r], number)
 
 
 @_jit
@@ -356,9 +376,13 @@ def add_index(
     geometry: Any,
     decode: Any,
     same_positions: bool,
+    winner: np.ndarray,
+    number: int,
 ) -> None:
     """Add one scene that carries NDVI itself (MODIS VI); arguments as in `add_red_nir`."""
     height, width = highest.shape
+    indexed = winner.shape[0] > 0
+    before = np.empty(width if indexed else 0, np.int16)
     columns, index = np.empty(width + 1, np.int32), np.empty(width, np.int64)
     cells, weights = np.empty((3, width), np.int64), np.empty((2, width))
     row_pos, pos = np.empty((2, width)), np.empty((2, width))
@@ -376,7 +400,11 @@ def add_index(
         _sample_row(
             data, geometry, decode, row, col0, columns, pos, count, cells, weights, False, values
         )
+        if indexed:
+            before[:] = highest[r]
         _keep_row(values, columns, count, rounded, highest[r], clear[r])
+        if indexed:
+            _won(before, highest[r], winner[r], number)
 
 
 @_jit

@@ -51,7 +51,9 @@ def search(region: Region, month: Month) -> Found:
     scenes: list[Scene] = []
     failures: list[Any] = []
     for dataset_id in region.config.imagery:
-        found = open_source(dataset_id, region.catalog).search(bounds, month.start, month.end)
+        found = open_source(dataset_id, region.catalog, region.grid).search(
+            bounds, month.start, month.end
+        )
         scenes += found.scenes
         failures += found.failures
     return Found(tuple(sorted(scenes, key=lambda s: s.key)), tuple(sorted(failures)))

@@ -155,7 +155,7 @@ def plan(
     composites: dict[str, PlannedTask] = {}
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
-    tally = _Tally(grid)
+    tally = _Tally(grid, region.config.composite.layers)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
         for month in region.config.period_months(period):
@@ -208,15 +208,15 @@ def _layer_notes(
 
 
 class _Tally:
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+    def __init__(self, grid: Grid, layers: Sequence[str] = ()) -> None:
+        self._grid, self._monthly = grid, len(products_of("monthly", False, layers))
         self._scenes: dict[tuple[str, str], Scene] = {}
         self._reads = self._pixels = self._requests = self._request_bytes = 0
 
     def composite(self, task: Task, scenes: Sequence[Scene]) -> None:
         self._scenes |= {(s.dataset, s.id): s for s in scenes}
         self._reads += len(scenes)
-        self.product(task, len(products_of("monthly", False)))
+        self.product(task, self._monthly)
         served = [s for s in scenes if _served(s)]
         if served and task.tile is not None:
             from eco_index.sources import earthengine

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from eco_index.compositing import NO_SOURCE
 from eco_index.yamlio import Text
 
 GROUPS = ("monthly", "half_yearly", "yearly")
@@ -33,6 +35,8 @@ class Product:
         The layer beside it that says how well it is observed.
     method : str
         Method id in configs/methods, or reference.
+    optional : bool
+        Only there where the region's `composite` section asks for it.
     """
 
     id: str
@@ -49,6 +53,7 @@ class Product:
     quality: str = "clear_count"
     method: str = ""
     needs_landcover: bool = False
+    optional: bool = False
 
 
 # Land-use classes of the CAS LUCC scheme used by HJ 192 (shared with configs/crosswalks).
@@ -89,6 +94,25 @@ LUCC_LEVEL1: dict[int, Text] = {
     5: Text(zh="建设用地", en="built-up land"),
     6: Text(zh="未利用地", en="unused land"),
 }
+
+
+def _ndvi(method: str, zh: str, en: str, cell_methods: str) -> Product:
+    """Record of the NDVI composite of another method than the maximum."""
+    return Product(
+        f"ndvi_{method}",
+        ("monthly",),
+        "int16",
+        -32768,
+        "1",
+        Text(zh=zh, en=en),
+        (-1.0, 1.0),
+        scale=1e-4,
+        cell_methods=cell_methods,
+        standard_name="normalized_difference_vegetation_index",
+        optional=True,
+    )
+
+
 _ALL = GROUPS
 _PERIODS = ("half_yearly", "yearly")
 
@@ -193,14 +217,108 @@ PRODUCTS: dict[str, Product] = {
             method="forest_coverage",
             needs_landcover=True,
         ),
+        _ndvi("median", "NDVI中位数", "median NDVI", "time: median"),
+        # CF knows no percentile: 'point' with the comment says what it is.
+        _ndvi(
+            "percentile",
+            "NDVI百分位数",
+            "percentile of NDVI",
+            "time: point (comment: percentile of the clear observations, linear interpolation)",
+        ),
+        _ndvi(
+            "medoid",
+            "类中心观测的NDVI",
+            "NDVI of the medoid observation",
+            "time: point (comment: observation nearest to all other clear ones in their bands)",
+        ),
+        _ndvi(
+            "geometric_median",
+            "几何中位数的NDVI",
+            "NDVI of the geometric median of the reflectances",
+            "time: median (comment: NDVI of the geometric median of the reflectances)",
+        ),
+        _ndvi(
+            "best_pixel",
+            "最优观测的NDVI",
+            "NDVI of the best available observation",
+            "time: point (comment: observation of the highest score)",
+        ),
+        Product(
+            "source_index",
+            ("monthly",),
+            "uint16",
+            NO_SOURCE,
+            "1",
+            Text(
+                zh="来源影像序号（当月影像清单，从0起）",
+                en="scene a value is from: its place on the month's list of scenes, from 0",
+            ),
+            (0, NO_SOURCE - 1),
+            optional=True,
+        ),
+        Product(
+            "snow_count",
+            ("monthly",),
+            "uint16",
+            None,
+            "1",
+            Text(zh="积雪观测次数", en="number of observations that show snow or ice"),
+            (0, 65535),
+            cell_methods="time: sum",
+            quality="",
+            optional=True,
+        ),
+        Product(
+            "ndvi_filled",
+            ("monthly",),
+            "int16",
+            -32768,
+            "1",
+            Text(
+                zh="NDVI（缺测月份经时间插值）",
+                en="NDVI composite, missing months interpolated in time",
+            ),
+            (-1.0, 1.0),
+            scale=1e-4,
+            standard_name="normalized_difference_vegetation_index",
+            quality="ndvi_filled_flag",
+            optional=True,
+        ),
+        Product(
+            "ndvi_filled_flag",
+            ("monthly",),
+            "uint8",
+            255,
+            "1",
+            Text(zh="NDVI来源标记", en="whether ndvi_filled was observed or interpolated"),
+            (0, 1),
+            flags={
+                0: ("observed", Text(zh="观测", en="observed")),
+                1: ("interpolated", Text(zh="插值", en="interpolated")),
+            },
+            quality="",
+            optional=True,
+        ),
     )
 }
 
 
-def products_of(group: str, with_landcover: bool) -> list[Product]:
-    """Return the products a group of the cube holds."""
+def products_of(group: str, with_landcover: bool, layers: Collection[str] = ()) -> list[Product]:
+    """Return the products a group of the cube holds.
+
+    Parameters
+    ----------
+    group : str
+        ``monthly``, ``half_yearly`` or ``yearly``.
+    with_landcover : bool
+        Whether the region names a land-cover input.
+    layers : collection of str
+        Optional products it asks for (`CompositeConfig.layers`).
+    """
     return [
         p
         for p in PRODUCTS.values()
-        if group in p.groups and (with_landcover or not p.needs_landcover)
+        if group in p.groups
+        and (with_landcover or not p.needs_landcover)
+        and (not p.optional or p.id in layers)
     ]

@@ -123,8 +123,12 @@ def search_receipt(found: Found) -> dict[str, str]:
     return answer
 
 
-def _stamp(href: str) -> list[int] | str:
+def _stamp(href: str) -> list[Any] | str:
+    from eco_index.sources.address import is_derived, leaves
     from eco_index.sources.raster import local_path
+
+    if is_derived(href):
+        return [_stamp(leaf) for leaf in leaves(href)]
 
     path = local_path(href)
     if path is None:
@@ -205,18 +209,33 @@ def composite_tasks(
     # The algorithms are the same for all datasets: another dataset does not change the code.
     code = {k: v for record in per_dataset.values() for k, v in record.pop("versions").items()}
     planned = []
+    settings = region.config.composite
+    places = places_of(manifest)
     prints = {(s.dataset, s.id): s.fingerprint() for s in manifest.scenes}
     for tile, scenes in index.touching(manifest.scenes).items():
         used = sorted({s.dataset for s in scenes})
-        inputs = {
+        inputs: dict[str, Any] = {
             "code": code,
             # Only of datasets that have scenes here: others cannot change this tile.
             "parameters": {d: per_dataset[d] for d in used if d in per_dataset},
             "grid": grid_inputs(grid, tile),
             "scenes": [prints[s.dataset, s.id] for s in scenes],
         }
+        if settings.parameters():
+            inputs["composite"] = settings.parameters()
+        if settings.method == "best_pixel":  # fingerprints leave the platform out
+            inputs["platforms"] = [s.properties.get("platform") for s in scenes]
+        if settings.source_index:
+            # The index layer means places on the month's list: another list, another layer.
+            inputs["list"] = [places[s.dataset, s.id] for s in scenes]
         planned.append((judge(Task("composite", manifest.month, tile), inputs, records), scenes))
     return planned
+
+
+def places_of(manifest: Manifest | None) -> dict[tuple[str, str], int]:
+    """Return (dataset, id) of each scene to its place on the month's list."""
+    scenes = manifest.scenes if manifest is not None else ()
+    return {(s.dataset, s.id): k for k, s in enumerate(scenes)}
 
 
 def product_tasks(
@@ -255,6 +274,11 @@ def product_tasks(
         },
         "inputs": period_products.period_inputs(region, period),
     }
+    interpolation = region.config.composite.interpolation
+    if interpolation is not None and period.cadence == "yearly":
+        from eco_index.indices import gaps
+
+        shared["interpolation"] = interpolation.model_dump() | {"version": gaps.VERSION}
     planned = []
     for tile in tiles:
         needed = [composites[Task("composite", m.id, tile).id] for m in months]

@@ -21,6 +21,7 @@ from eco_index.products import PRODUCTS
 
 if TYPE_CHECKING:
     from eco_index.catalog import Catalog
+    from eco_index.compositing import How
     from eco_index.config import Region
     from eco_index.sources.scene import AssetFailure, Scene
 
@@ -35,6 +36,7 @@ class CompositeJob:
     tile: Tile
     month: Month
     scenes: tuple[Scene, ...]
+    how: How
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,20 @@ def run_composite(fork: Any, job: CompositeJob) -> Result:
     """Composite a tile and write it into the fork."""
     from eco_index.composite import composite_tile
 
-    made = composite_tile(job.scenes, job.catalog, job.grid, job.tile)
+    made = composite_tile(job.scenes, job.catalog, job.grid, job.tile, job.how)
     if made.failures:
         return Result(None, {}, tuple(made.failures))
     clear = int(np.count_nonzero(made.clear_count))
     _refuse_empty("ndvi_max", made.ndvi_max, clear, job.month.id, job.tile)
-    arrays = {
-        "ndvi_max": made.ndvi_max,
-        "clear_count": made.clear_count,
-        "obs_count": made.obs_count,
-    }
-    _write(fork, job.archive, "monthly", job.month.id, job.tile, arrays)
-    return Result(fork, {"scenes": len(job.scenes), "clear_pixels": clear})
+    basis = job.how.settings.basis
+    if basis in made.layers:
+        _refuse_empty(basis, made.layers[basis], clear, job.month.id, job.tile)
+    _write(fork, job.archive, "monthly", job.month.id, job.tile, made.arrays())
+    receipt: dict[str, Any] = {"scenes": len(job.scenes), "clear_pixels": clear}
+    if job.how.settings.source_index:
+        listed = zip(job.how.numbers, job.scenes, strict=True)
+        receipt["sources"] = {str(n): f"{s.dataset}/{s.id}" for n, s in listed}
+    return Result(fork, receipt)
 
 
 def run_product(fork: Any, job: ProductJob) -> Result:
@@ -91,18 +95,41 @@ def run_product(fork: Any, job: ProductJob) -> Result:
     monthly = read_monthly(fork, job.region, job.period, job.tile)
     arrays = compute_period(job.region, job.tile, job.period, monthly)
     _write(fork, job.archive, job.period.cadence, job.period.id, job.tile, arrays)
+    receipt: dict[str, Any] = {}
+    settings = job.region.config.composite
+    if settings.interpolation is not None and job.period.cadence == "yearly":
+        receipt["interpolated"] = _write_filled(fork, job, monthly, settings.interpolation.max_gap)
     valid = {
         name: int(np.count_nonzero(values != PRODUCTS[name].fill))
         for name, values in arrays.items()
         if PRODUCTS[name].fill is not None
     }
-    return Result(fork, {"valid_pixels": valid})
+    return Result(fork, receipt | {"valid_pixels": valid})
+
+
+def _write_filled(
+    fork: Any,
+    job: ProductJob,
+    monthly: dict[str, tuple[np.ndarray, np.ndarray]],
+    max_gap: int,
+) -> dict[str, int]:
+    """Write the interpolated months of a year; return how many pixels of each are interpolated.
+
+    Only the year's task does: months at the end of a half-year have neighbours in the other one.
+    """
+    from eco_index.indices.gaps import fill_months
+
+    filled, flags = fill_months([ndvi for ndvi, _ in monthly.values()], max_gap)
+    for month, values, flag in zip(monthly, filled, flags, strict=True):
+        arrays = {"ndvi_filled": values, "ndvi_filled_flag": flag}
+        _write(fork, job.archive, "monthly", month, job.tile, arrays)
+    return {m: int(np.count_nonzero(f == 1)) for m, f in zip(monthly, flags, strict=True)}
 
 
 def read_monthly(
     session: Any, region: Region, period: Period, tile: Tile
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return month id to (ndvi_max, clear_count) of a tile, stored integers."""
+    """Return month id to (NDVI composite, clear_count) of a tile, stored integers."""
     root = zarr.open_group(session.store, mode="r")
     axis = TimeAxis.from_dict(root.attrs["time_axis"])  # type: ignore[arg-type]
     rows, columns = tile.slices
@@ -111,7 +138,7 @@ def read_monthly(
         step = axis.index("monthly", month.id)
         ndvi, clear = (
             np.asarray(root[f"monthly/{name}"][step, rows, columns])  # type: ignore[index]
-            for name in ("ndvi_max", "clear_count")
+            for name in (region.config.composite.basis, "clear_count")
         )
         monthly[month.id] = (ndvi, clear)
     return monthly

@@ -16,6 +16,17 @@ from eco_index.errors import UsageError
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
+def configs_folder() -> Path:
+    """Return the project's ``configs`` folder."""
+    folder = Path(__file__).resolve().parents[1] / "configs"
+    if not folder.is_dir():
+        raise UsageError(
+            f"the folder of configurations is missing: {folder}",
+            fix="install the project from its checkout (make setup)",
+        )
+    return folder
+
+
 class Strict(BaseModel):
     """Base of all typed files: unknown keys are errors, values do not change after reading."""
 

@@ -23,7 +23,7 @@ from imagery_fakes import (
     write_raster,
 )
 
-from eco_index import kernel_shifted, warp
+from eco_index import composite, kernel_shifted, warp
 from eco_index.catalog import Catalog
 from eco_index.composite import Composite, composite_tile, parameters
 from eco_index.errors import UsageError
@@ -355,11 +355,11 @@ def test_several_bands_in_one_file_and_header_nodata(tmp_path: Path) -> None:
     assert failure.asset == "nir" and "3 band(s), not 4" in failure.reason
 
 
-def damage(path: str) -> None:
+def damage(path: str, block: str = "0_0") -> None:
     """Overwrite the pixel data of a file; its header stays whole."""
     with rasterio.open(path) as source:
-        offset = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
-        size = int(source.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1))
+        offset = int(source.get_tag_item(f"BLOCK_OFFSET_{block}", "TIFF", bidx=1))
+        size = int(source.get_tag_item(f"BLOCK_SIZE_{block}", "TIFF", bidx=1))
     with open(path, "r+b") as file:
         file.seek(offset)
         file.write(b"\xff" * size)
@@ -383,6 +383,32 @@ def test_unreadable_scene_is_recorded_and_adds_nothing(
     assert reasons["L9"][0] == "nir" and "cannot be read" in reasons["L9"][1]
     assert reasons["gone"][0] == "red" and "cannot be opened" in reasons["gone"][1]
     assert reasons["short"] == ("nir", "band nir missing: scene has red, qa")
+
+
+@pytest.mark.parametrize("rows", [1, 17, 64])
+def test_strips_do_not_show(
+    catalog: Catalog,
+    scenes: list[Scene],
+    at_once: Composite,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+) -> None:
+    monkeypatch.setattr(composite, "STRIP", rows)
+    assert_same(composite_tile(scenes, catalog, GRID, whole(GRID)), at_once)
+
+
+def test_scene_that_fails_half_way_adds_nothing(
+    tmp_path: Path, catalog: Catalog, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = landsat_scene(tmp_path, GRID, 9)
+    damage(bad.assets["red"].href, "0_1")  # a block under the lower half of the grid
+    monkeypatch.setattr(composite, "STRIP", 20)
+    top = Tile(0, 0, 0, 20, 0, GRID.shape[1])
+    assert not composite_tile([bad], catalog, GRID, top).failures
+    made = composite_tile([bad, *scenes], catalog, GRID, whole(GRID))
+    assert_same(made, composite_tile(scenes, catalog, GRID, whole(GRID)))
+    (failure,) = made.failures
+    assert (failure.scene, failure.asset) == ("L9", "red")
 
 
 def test_file_that_is_replaced_is_read_again(tmp_path: Path, catalog: Catalog) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from eco_index.catalog import load_catalog
+from eco_index.catalog import Dataset, completed, load_catalog
 from eco_index.composite import composite_tile
 from eco_index.errors import InputError
 from eco_index.plan import _Tally
@@ -227,6 +227,35 @@ def test_composite_equals_that_of_the_files(
         np.testing.assert_array_equal(a.obs_count, b.obs_count)
         seen += int(a.clear_count.sum())
     assert seen > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "record"), [("sentinel", "sentinel2_l2a"), ("landsat", "landsat_oli_c2l2")]
+)
+def test_a_record_reads_the_same_bands(
+    service: Service, archive: Path, name: str, record: str
+) -> None:
+    """A record lists all bands of a sensor; only those that are read are asked for."""
+    plain = engine_of(archive, name)
+    # The archive here has no saturation band: the mask is written without it.
+    mask = {"landsat_oli_c2l2": {"band": "qa_pixel", "recipe": "landsat_qa_pixel"}}.get(record)
+    keep = {"title", "source", "licence", "access"}
+    entry = plain.dataset.model_dump(include=keep) | {"record": record, "mask": mask}
+    if name == "sentinel":  # the archive here has the narrow near infrared
+        entry["bands"] = {"nir": {"asset": ["B8A"], "scale": 1e-4, "nodata": 0}}
+    dataset = completed(Dataset.model_validate(entry), "here")
+    found = EarthEngineSource(name, dataset).search(grid_of().lonlat_bounds(), *JUNE)
+    expected = search(archive, name)
+    assert found.scenes and not found.failures
+    assert [s.id for s in found.scenes] == [s.id for s in expected.scenes]
+    for scene, other in zip(found.scenes, expected.scenes, strict=True):
+        assert {a.href.split("?")[0] for a in scene.assets.values()} == {
+            a.href.split("?")[0] for a in other.assets.values()
+        }
+    if mask is not None:  # with the guard the image lacks a band, and says which
+        guarded = completed(Dataset.model_validate(entry | {"mask": None}), "here")
+        lacking = EarthEngineSource(name, guarded).search(grid_of().lonlat_bounds(), *JUNE)
+        assert {f.asset for f in lacking.failures} == {"qa_radsat"}
 
 
 def test_estimate_bounds_what_is_sent(service: Service, archive: Path) -> None:

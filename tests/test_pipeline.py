@@ -191,7 +191,7 @@ def test_an_empty_result_of_clear_input_is_an_error(
 ) -> None:
     from eco_index import composite
 
-    def silent(scenes: Any, catalog: Any, grid: Any, tile: Any) -> Any:
+    def silent(scenes: Any, catalog: Any, grid: Any, tile: Any, how: Any = None) -> Any:
         made = composite.Composite.empty(tile.shape)
         made.clear_count[:] = 1
         return made

@@ -118,10 +118,23 @@ def test_folder_missing_empty_or_broken(tmp_path: Path, catalog: Catalog) -> Non
     (tmp_path / "landsat").mkdir()
     with pytest.raises(InputError, match="holds no STAC item"):
         search(catalog)
-    write_item(tmp_path / "landsat" / "a.json", "A", ASSETS)
     (tmp_path / "landsat" / "broken.json").write_text('{"type": "Feature", ')
-    with pytest.raises(InputError, match=r"(?s)cannot be read.*broken\.json"):
+    with pytest.raises(InputError, match=r"(?s)holds no STAC item; broken.*cannot be read"):
         search(catalog)
+
+
+def test_a_broken_item_is_named_and_the_others_are_used(tmp_path: Path, catalog: Catalog) -> None:
+    """It counts as failed in every month it may belong to, by the day in its name."""
+    folder = tmp_path / "landsat"
+    write_item(folder / "a.json", "A", ASSETS)
+    for name in ("broken.json", "LC08_20250710_x.json", "LC08_20240710_x.json"):
+        (folder / name).write_text('{"type": "Feature", ')
+    write_item(folder / "b.json", "B", ASSETS, properties=None)
+    (folder / "c.json").write_text('{"type": "Feature", "id": "C", "properties": {}, "assets": []}')
+    found = search(catalog)
+    assert [s.id for s in found.scenes] == ["A"]
+    assert [f.scene for f in found.failures] == ["LC08_20250710_x", "broken"]
+    assert all("cannot be read" in f.reason for f in found.failures)
 
 
 # ------------------------------------------------------------------ STAC API on loopback

@@ -148,7 +148,9 @@ class Sky:
     def acquire(self, region: Region, month: Month) -> Manifest:
         return Manifest(month.id, self.scenes.get(month.id, ()), self.bad.get(month.id, ()))
 
-    def composite_tile(self, scenes: Iterable[Scene], catalog: Any, grid: Grid, tile: Tile) -> Any:
+    def composite_tile(
+        self, scenes: Iterable[Scene], catalog: Any, grid: Grid, tile: Tile, how: Any = None
+    ) -> Any:
         from eco_index.composite import Composite
 
         scenes = tuple(scenes)

@@ -32,6 +32,8 @@ from eco_index.cube.storage import (
 from eco_index.cube.template import (
     SCHEMA_VERSION,
     TimeAxis,
+    change_composite,
+    composite_of,
     extend_time,
     has_landcover,
     write_template,
@@ -187,6 +189,7 @@ def create_or_open(region: Region) -> Archive:
     archive = open_archive(path)
     check_layout(region, archive.view())
     _extend(region, archive)
+    _change_composite(region, archive)
     return archive
 
 
@@ -260,6 +263,17 @@ def _extend(region: Region, archive: Archive) -> None:
             extend_time(session.store, region, axis)
         archive.commit(f"time axes to {axis.years[1]}", {}, session=session)
     log.info("lengthened the archive's time axes to %s", axis.years[1])
+
+
+def _change_composite(region: Region, archive: Archive) -> None:
+    wanted = region.config.composite
+    if composite_of(archive.view().root) == wanted:
+        return
+    with archive.writing(), archive.session() as session:
+        with storage_errors(archive.path, "change the layers of the composite"):
+            change_composite(session.store, region)
+        archive.commit(f"composite: {wanted.method}", {}, session=session)
+    log.info("the archive's composites are now made by %s", wanted.method)
 
 
 def write_tile(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eco_index.cube.archive import open_archive
+from eco_index.cube.template import composite_of
 from eco_index.products import GROUPS, products_of
 
 
@@ -49,7 +50,9 @@ def show(archive_path: Path | str, commits: int = 10) -> dict[str, Any]:
                     "scale": p.scale,
                     "fill": p.fill,
                 }
-                for p in products_of(group, bool(attrs["landcover"]))
+                for p in products_of(
+                    group, bool(attrs["landcover"]), composite_of(view.root).layers
+                )
             ],
             "times": [
                 {

@@ -18,6 +18,7 @@ from eco_index.cube.archive import Archive, open_archive
 from eco_index.cube.template import (
     CRS_NAME,
     ZARR_CONVENTIONS,
+    composite_of,
     crs_attrs,
     fill_of,
     georeference_attrs,
@@ -163,8 +164,12 @@ def _check_group(view: CubeView, name: str) -> Iterator[Finding]:
         attrs, expected_crs = dict(group[CRS_NAME].attrs), crs_attrs(grid)
         yield from _check_crs(view, attrs.get("crs_wkt"), expected_crs["crs_wkt"], where)
         yield from _compare({"GeoTransform": expected_crs["GeoTransform"]}, attrs, where)
-    for product in products_of(name, bool(view.root.attrs["landcover"])):
+    for product in _products(view, name):
         yield from _check_product(view, name, group, product)
+
+
+def _products(view: CubeView, group: str) -> list[Product]:
+    return products_of(group, bool(view.root.attrs["landcover"]), composite_of(view.root).layers)
 
 
 def _check_product(
@@ -187,7 +192,8 @@ def _check_product(
             yield Finding("error", where, f"{what} is {found}, not {expected}")
     if array.shards and any(s % c for s, c in zip(array.shards, array.chunks, strict=True)):
         yield Finding("error", where, f"chunk {array.chunks} does not divide shard {array.shards}")
-    yield from _compare(product_attrs(product), dict(array.attrs), where)
+    expected_attrs = product_attrs(product, group_id, composite_of(view.root))
+    yield from _compare(expected_attrs, dict(array.attrs), where)
 
 
 def _check_manifests(view: CubeView) -> Iterator[Finding]:
@@ -242,7 +248,7 @@ def _check_tile(
 ) -> Iterator[Finding]:
     where = f"/{group} {time_id} {tile.id}"
     values: dict[str, np.ndarray] = {}
-    for product in products_of(group, bool(view.root.attrs["landcover"])):
+    for product in _products(view, group):
         stored = values[product.id] = view.read(group, product.id, time_id, tile)
         valid = stored if product.fill is None else stored[stored != product.fill]
         if valid.size:
@@ -252,6 +258,7 @@ def _check_tile(
         if found != counted:
             text = f"{name} has {found} valid pixels, its commit counted {counted}"
             yield Finding("error", where, text)
+    yield from _check_filled(view, tile, receipt.get("interpolated", {}), where)
     if "clear_pixels" in receipt:
         found = int(np.count_nonzero(values["clear_count"]))
         if found != receipt["clear_pixels"]:
@@ -261,8 +268,50 @@ def _check_tile(
     if not np.array_equal(ndvi, clear):
         n = int(np.count_nonzero(ndvi != clear))
         yield Finding("error", where, f"ndvi_max and clear_count disagree in {n} pixels")
+    if "source_index" in values:
+        yield from _check_sources(view, time_id, values["source_index"], ndvi, receipt, where)
     if "obs_count" in values and np.any(values["clear_count"] > values["obs_count"]):
         yield Finding("error", where, "more clear observations than observations")
+
+
+def _check_sources(
+    view: CubeView,
+    month_id: str,
+    sources: np.ndarray,
+    ndvi: np.ndarray,
+    receipt: dict[str, Any],
+    where: str,
+) -> Iterator[Finding]:
+    """The index layer has a value where NDVI has one, and means the scenes of today's list."""
+    if not np.array_equal(sources != PRODUCTS["source_index"].fill, ndvi):
+        yield Finding("error", where, "source_index and ndvi_max disagree where there is a value")
+    manifest = view.manifest(Month.parse(month_id))
+    scenes = manifest.scenes if manifest is not None else ()
+    listed = {str(k): f"{s.dataset}/{s.id}" for k, s in enumerate(scenes)}
+    used = set(map(str, np.unique(sources[ndvi]).tolist()))
+    told = receipt.get("sources", {})
+    wrong = sorted(k for k in used if k not in told or told[k] != listed.get(k))
+    if wrong:
+        text = f"source_index holds places that mean another scene on the list: {wrong[:5]}"
+        yield Finding("error", where, text)
+
+
+def _check_filled(
+    view: CubeView, tile: Tile, interpolated: dict[str, int], where: str
+) -> Iterator[Finding]:
+    """Interpolated months are flagged as such, pixel by pixel, as many as were committed."""
+    for month, counted in interpolated.items():
+        values, flags = (
+            view.read("monthly", name, month, tile) for name in ("ndvi_filled", "ndvi_filled_flag")
+        )
+        missing = [PRODUCTS[n].fill for n in ("ndvi_filled", "ndvi_filled_flag")]
+        if not np.array_equal(values == missing[0], flags == missing[1]):
+            text = f"ndvi_filled and ndvi_filled_flag of {month} disagree where there is a value"
+            yield Finding("error", where, text)
+        found = int(np.count_nonzero(flags == 1))
+        if found != counted:
+            text = f"{found} pixels of {month} are interpolated, the commit counted {counted}"
+            yield Finding("error", where, text)
 
 
 def _check_range(product: Product, valid: np.ndarray, where: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from eco_index.catalog import IMAGERY
 from eco_index.errors import UsageError
 from eco_index.sources.preflight import check_scene
 from eco_index.sources.raster import raster_env
@@ -14,6 +15,7 @@ from eco_index.sources.scene import Asset, AssetFailure, Found, Manifest, Scene,
 if TYPE_CHECKING:
     from eco_index.catalog import Catalog, Dataset
     from eco_index.config import Region
+    from eco_index.grid import Grid
     from eco_index.period import Month
 
 __all__ = [
@@ -30,8 +32,17 @@ __all__ = [
 _LOOKERS = 4  # threads that look at files; mostly they wait for disk or network
 
 
-def open_source(dataset_id: str, catalog: Catalog) -> Source:
+def open_source(dataset_id: str, catalog: Catalog, grid: Grid | None = None) -> Source:
     """Return the source behind an imagery dataset of the catalogue.
+
+    Parameters
+    ----------
+    dataset_id : str
+        Key in the catalogue.
+    catalog : Catalog
+        The catalogue.
+    grid : Grid, optional
+        The region's grid: scenes that have RPC only are put on its lattice.
 
     Raises
     ------
@@ -49,6 +60,18 @@ def open_source(dataset_id: str, catalog: Catalog) -> Source:
         return StacApiSource(dataset_id, dataset, catalog)
     if kind == "scene_files":
         return SceneFilesSource(dataset_id, dataset, catalog)
+    if kind == "stac_geoparquet":
+        from eco_index.sources.geoparquet import StacGeoparquetSource
+
+        return StacGeoparquetSource(dataset_id, dataset, catalog)
+    if kind == "product_folder":
+        from eco_index.sources.products import ProductFolderSource
+
+        if getattr(dataset.access, "layout", "") == "china_wfv":
+            from eco_index.sources.china import ChinaWfvSource
+
+            return ChinaWfvSource(dataset_id, dataset, catalog, grid)
+        return ProductFolderSource(dataset_id, dataset, catalog, grid)
     if kind == "earth_engine":
         from eco_index.sources.earthengine import EarthEngineSource
 
@@ -56,7 +79,7 @@ def open_source(dataset_id: str, catalog: Catalog) -> Source:
     raise UsageError(
         f"dataset '{dataset_id}' is no imagery (access type {kind})",
         where=str(catalog.path),
-        rule="imagery has access type stac_folder, stac_api, scene_files or earth_engine",
+        rule=f"imagery has access type {', '.join(IMAGERY)}",
     )
 
 
@@ -79,7 +102,9 @@ def acquire(region: Region, month: Month) -> Manifest:
     scenes: list[Scene] = []
     failures: list[AssetFailure] = []
     for dataset_id in region.config.imagery:
-        found = open_source(dataset_id, region.catalog).search(bounds, month.start, month.end)
+        found = open_source(dataset_id, region.catalog, region.grid).search(
+            bounds, month.start, month.end
+        )
         failures += found.failures
         dataset = region.catalog.get(dataset_id, "imagery")
 

@@ -19,6 +19,8 @@ from pyproj.exceptions import CRSError
 from eco_index.catalog import Dataset, EarthEngine
 from eco_index.grid import Grid, Tile
 from eco_index.sources import ee_client
+from eco_index.sources.address import leaves
+from eco_index.sources.assets import Unusable, assets_of
 from eco_index.sources.ee_band import (
     BandRef,
     Window,
@@ -146,6 +148,8 @@ class EarthEngineSource:
         checksum = f"ee-version:{image['version']}" if "version" in image else None
         assets: dict[str, Asset] = {}
         ref = None
+        if self.dataset.record is not None:
+            return self._by_record(image_id, index, bands, checksum, properties)
         for name, record in self.dataset.bands.items():
             key = next((key for key in record.asset if key in bands), None)
             if key is None:
@@ -156,6 +160,42 @@ class EarthEngineSource:
             except (KeyError, ValueError, CRSError) as error:
                 return AssetFailure(self.id, index, name, f"metadata not usable: {error}")
             assets[name] = Asset(ref.href(), ref.nbytes, checksum)
+        return self._finished(index, assets, ref, properties)
+
+    def _by_record(
+        self,
+        image_id: str,
+        index: str,
+        bands: dict[str, Any],
+        checksum: str | None,
+        properties: dict[str, Any],
+    ) -> Scene | AssetFailure:
+        """Only the bands that are read, with guards: a record lists all that a sensor has."""
+        refs: dict[str, BandRef] = {}
+
+        def find(key: str) -> Asset | None:
+            if key not in bands:
+                return None
+            entries = self.dataset.bands.values()
+            nodata = next(b.nodata for b in entries if key in b.asset)
+            refs[key] = band_ref(image_id, bands[key], nodata)
+            return Asset(refs[key].href(), refs[key].nbytes, checksum)
+
+        try:
+            assets = assets_of(self.dataset, find, ", ".join(sorted(bands)), "image")
+        except Unusable as problem:
+            return AssetFailure(self.id, index, problem.asset, problem.reason)
+        except (KeyError, ValueError, CRSError) as error:
+            return AssetFailure(self.id, index, "", f"metadata not usable: {error}")
+        return self._finished(index, assets, next(iter(refs.values()), None), properties)
+
+    def _finished(
+        self,
+        index: str,
+        assets: dict[str, Asset],
+        ref: BandRef | None,
+        properties: dict[str, Any],
+    ) -> Scene | AssetFailure:
         if ref is None or "system:time_start" not in properties:
             return AssetFailure(self.id, index, "", "metadata not usable: no acquisition time")
         when = dt.datetime.fromtimestamp(properties["system:time_start"] / 1000, dt.UTC)
@@ -193,10 +233,10 @@ def estimate(scenes: Iterable[Scene], grid: Grid, tiles: Iterable[Tile]) -> Cost
     limits, requests, size = Limits.from_env(), 0, 0
     chosen = list(tiles)
     for scene in scenes:
-        for asset in scene.assets.values():
-            if not is_earth_engine(asset.href):
+        for href in (leaf for asset in scene.assets.values() for leaf in leaves(asset.href)):
+            if not is_earth_engine(href):
                 continue
-            ref = BandRef.parse(asset.href)
+            ref = BandRef.parse(href)
             itemsize = np.dtype(ref.dtype).itemsize
             for tile in chosen:
                 window = _window_under(ref, grid, tile)

@@ -10,6 +10,7 @@ from pathlib import Path
 from eco_index.catalog import Catalog, Dataset, SceneFiles
 from eco_index.errors import InputError, UsageError
 from eco_index.sensors import needed_bands
+from eco_index.sources.assets import Unusable, assets_of
 from eco_index.sources.preflight import header_bbox
 from eco_index.sources.scene import Asset, AssetFailure, Found, Scene, touches
 from eco_index.sources.stac import split_band
@@ -98,21 +99,15 @@ class SceneFilesSource:
         return groups
 
     def _scene(self, scene_id: str, day: dt.date, files: dict[str, Path]) -> Scene | AssetFailure:
-        assets = {}
-        for band in needed_bands(self.dataset):
-            keys = self.dataset.bands[band].asset
-            key = next((k for k in keys if split_band(k)[0] in files), None)
-            if key is None:
-                has, wanted = ", ".join(sorted(files)), " or ".join(keys)
-                return AssetFailure(
-                    self.id,
-                    scene_id,
-                    band,
-                    f"band {band} missing: scene has {has}; expected {wanted}",
-                )
+        def find(key: str) -> Asset | None:
             name, number = split_band(key)
-            path = files[name]
-            assets[band] = Asset(str(path), path.stat().st_size, None, number)
+            path = files.get(name)
+            return Asset(str(path), path.stat().st_size, None, number) if path else None
+
+        try:
+            assets = assets_of(self.dataset, find, ", ".join(sorted(files)))
+        except Unusable as problem:
+            return AssetFailure(self.id, scene_id, problem.asset, problem.reason)
         mask = needed_bands(self.dataset)[-1]
         bbox = header_bbox(assets[mask].href, self.dataset)
         if isinstance(bbox, str):

@@ -9,6 +9,7 @@ from affine import Affine
 from rasterio.windows import Window
 
 from eco_index.catalog import Dataset
+from eco_index.sources.address import is_derived, leaves, parse
 from eco_index.sources.raster import crs_wkt, forget, gdal_path, open_kept
 from eco_index.sources.signing import sign_planetary_computer
 
@@ -59,6 +60,10 @@ def open_asset(href: str, dataset: Dataset) -> OpenRaster:
     InputError
         A malformed Earth Engine address.
     """
+    if is_derived(href):
+        from eco_index.sources.derived import open_derived
+
+        return open_derived(parse(href), dataset)
     if href.startswith("ee://"):
         from eco_index.sources.ee_band import OpenBand
 
@@ -68,8 +73,9 @@ def open_asset(href: str, dataset: Dataset) -> OpenRaster:
 
 def forget_asset(href: str, dataset: Dataset) -> None:
     """Drop a kept file after a failed read."""
-    if not href.startswith("ee://"):
-        forget(readable_name(href, dataset))
+    for leaf in leaves(href):
+        if not leaf.startswith("ee://"):
+            forget(readable_name(leaf, dataset))
 
 
 __all__ = ["OpenRaster", "crs_wkt", "forget_asset", "open_asset", "readable_name"]

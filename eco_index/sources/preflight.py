@@ -15,8 +15,10 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
 from eco_index.catalog import Dataset
+from eco_index.digests import hash_of
 from eco_index.errors import EcoError, InputError
 from eco_index.sensors import decode_of, needed_bands
+from eco_index.sources.address import is_derived, parse
 from eco_index.sources.opening import open_asset, readable_name
 from eco_index.sources.raster import local_path, short_reason
 from eco_index.sources.scene import Asset, AssetFailure, Scene
@@ -80,8 +82,10 @@ def _elsewhere(found: Bbox, said: Bbox) -> str:
 def header_bbox(href: str, dataset: Dataset) -> Bbox | str:
     """Return the bounding box (degrees) that a file's header states, or why there is none."""
     try:
-        source = open_asset(href, dataset)
-        return _bbox(source)
+        path = local_path(href)
+        if path is not None and path.is_file():
+            refuse_hdf4(path)
+        return _bbox(open_asset(href, dataset))
     except (RasterioError, OSError) as error:
         return f"cannot be opened: {short_reason(error)}"
     except EcoError as error:
@@ -89,16 +93,25 @@ def header_bbox(href: str, dataset: Dataset) -> Bbox | str:
 
 
 def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
+    checked, source = _receipt(asset, dataset)
+    return checked, _bbox(source)
+
+
+def _receipt(asset: Asset, dataset: Dataset) -> tuple[Asset, Any]:
+    """Return an asset with size and checksum, and its open raster; whole, wherever it lies."""
+    if is_derived(asset.href):
+        return _derived_receipt(asset, dataset)
     path = local_path(asset.href)
     if path is not None and not path.is_file():
         raise InputError(f"file not found: {path}")
+    if path is not None:
+        refuse_hdf4(path)
     try:
         source = open_asset(asset.href, dataset)
     except (RasterioError, OSError) as error:
         raise InputError(f"cannot be opened as a raster: {short_reason(error)}") from None
     if asset.band > source.count:
         raise InputError(f"the file has {source.count} band(s), not {asset.band}")
-    box = _bbox(source)
     if path is not None:
         checked = dataclasses.replace(asset, size=path.stat().st_size, checksum=checksum_of(path))
     elif asset.href.startswith("http"):
@@ -110,7 +123,46 @@ def _check_asset(asset: Asset, dataset: Dataset) -> tuple[Asset, Bbox]:
         checked = asset
     if isinstance(source, rasterio.DatasetReader) and checked.size is not None:
         _check_blocks(source, asset.band, checked.size)
-    return checked, box
+    return checked, source
+
+
+def _derived_receipt(asset: Asset, dataset: Dataset) -> tuple[Asset, Any]:
+    """Look at every part; the receipt is that of all parts together."""
+    parts: list[Asset] = []
+    for part in parse(asset.href).parts:
+        checked, _ = _receipt(Asset(part.href, None, None, part.band), dataset)
+        parts.append(checked)
+    try:
+        source = open_asset(asset.href, dataset)
+    except (RasterioError, OSError) as error:
+        raise InputError(f"cannot be opened as a raster: {short_reason(error)}") from None
+    sizes, sums = [p.size for p in parts], [p.checksum for p in parts]
+    size = sum(s for s in sizes if s is not None) if None not in sizes else None
+    # Options (calibration, screen, geometry) decide values too: they are part of the sum.
+    own = parse(asset.href)
+    text = hash_of([own.kind, own.options, [p.band for p in own.parts], sums])
+    checksum = f"parts:{text[:32]}" if None not in sums else None
+    return dataclasses.replace(asset, size=size, checksum=checksum), source
+
+
+def refuse_hdf4(path: Path) -> None:
+    """Raise where a file is HDF4 and GDAL here cannot read it (wheels cannot).
+
+    Raises
+    ------
+    InputError
+        With the reason and a way out.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"\x0e\x03\x13\x01":
+            return
+    with rasterio.Env() as env:
+        if "HDF4" in env.drivers():
+            return
+    raise InputError(
+        f"{path.name} is an HDF4 file, and the GDAL of this installation has no HDF4 driver: "
+        "convert it (gdal_translate of another GDAL, or NASA's AppEEARS as GeoTIFF)"
+    )
 
 
 def _check_blocks(source: rasterio.DatasetReader, band: int, size: int) -> None:

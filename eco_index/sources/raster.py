@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+
+from eco_index.sources.address import PREFIX
+
+# Files without place on earth are refused, or placed by their RPC: no need to warn as well.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _OPTIONS = {
     # Never list a bucket or folder to look for sidecar files.
@@ -37,7 +44,7 @@ def local_path(href: str) -> Path | None:
     """Return the local path of an address, or None where it is remote."""
     if href.startswith("file://"):
         return Path(unquote(urlsplit(href).path))
-    if "://" in href or href.startswith("/vsi"):
+    if "://" in href or href.startswith(("/vsi", PREFIX)):
         return None
     return Path(href)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from eco_index.sensors import baseline_of
+from eco_index.sources.address import is_derived, parse
 
 # Parameters of signed addresses (Amazon, Azure, Google): any of them makes the query a secret.
 _SECRET = {"sig", "se", "sp", "token", "signature", "expires", "awsaccesskeyid", "key", "api_key"}
@@ -15,6 +16,8 @@ _SECRET = {"sig", "se", "sp", "token", "signature", "expires", "awsaccesskeyid",
 
 def public_href(href: str) -> str:
     """Return an address without user, password and signed query; local paths stay as they are."""
+    if is_derived(href):
+        return parse(href).with_parts(public_href)
     if "://" not in href:
         return href
     parts = urlsplit(href)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,29 +13,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from eco_index.catalog import Catalog, Dataset, StacApi, StacFolder
 from eco_index.errors import InputError
-from eco_index.sensors import needed_bands
+from eco_index.sources.assets import Unusable, assets_of
+from eco_index.sources.dialects import dialect_of, kept_properties, of_record
+from eco_index.sources.newest import newest_only
 from eco_index.sources.raster import local_path, short_reason
 from eco_index.sources.scene import Asset, AssetFailure, Found, Scene, touches
-
-# Properties that decide how a scene is read, and the platform; nothing else is kept.
-KEPT_PROPERTIES = (
-    "platform",
-    "s2:processing_baseline",
-    "processing:version",
-    "processing:baseline",
-    "s2:product_uri",
-    "sentinel:product_id",
-    "earthsearch:boa_offset_applied",
-    "landsat:collection_category",
-)
-
-
-class Unusable(Exception):
-    """An item, or one of its assets, that cannot be used; becomes an AssetFailure."""
-
-    def __init__(self, asset: str, reason: str) -> None:
-        self.asset, self.reason = asset, reason
-        super().__init__(reason)
 
 
 class StacFolderSource:
@@ -58,11 +41,17 @@ class StacFolderSource:
         Raises
         ------
         InputError
-            The folder is missing or holds no item, or an item is not JSON.
+            The folder is missing or holds no item. An item that cannot be read is a failure, which
+            counts in the share of failed scenes of every month it may belong to.
         """
         joined: dict[str, dict[str, Any]] = {}
+        broken: list[AssetFailure] = []
         for path in self._files():
             item = _read_item(path, *_stamp(path))
+            if isinstance(item, str):
+                if _may_be_of(path.name, start, end):
+                    broken.append(AssetFailure(self.id, path.stem, "", item))
+                continue
             if item is None:
                 continue
             assets = {
@@ -73,12 +62,14 @@ class StacFolderSource:
             known = joined.setdefault(str(item.get("id", path.stem)), item | {"assets": {}})
             known["assets"] = assets | known["assets"]
         if not joined:
+            what = f"; {broken[0].scene}: {broken[0].reason}" if broken else ""
             raise InputError(
-                "the folder holds no STAC item",
+                f"the folder holds no STAC item{what}",
                 where=f"{self.where}: {self.folder}",
                 rule=f"an item is a JSON file of type Feature that matches '{self.access.items}'",
             )
-        return found_of(joined.values(), self.id, self.dataset, lonlat_bounds, start, end)
+        found = found_of(joined.values(), self.id, self.dataset, lonlat_bounds, start, end)
+        return Found(found.scenes, tuple(sorted((*found.failures, *broken))))
 
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
@@ -103,17 +94,25 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+def _may_be_of(name: str, start: dt.date, end: dt.date) -> bool:
+    """Whether a file that cannot be read may be of a time: its name says so, or says no day."""
+    found = _DAY.findall(name)
+    if not found:
+        return True
+    first, last = start.strftime("%Y%m%d"), end.strftime("%Y%m%d")
+    return first <= "".join(found[0]) <= last
+
+
 @lru_cache(maxsize=4096)
-def _read_item(path: Path, _mtime: int, _size: int) -> dict[str, Any] | None:
-    """Return an item, or None for other JSON (collections, sensor metadata)."""
+def _read_item(path: Path, _mtime: int, _size: int) -> dict[str, Any] | str | None:
+    """Return an item, None for other JSON (collections, metadata), or why it cannot be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise InputError(
-            f"the STAC item cannot be read: {short_reason(error)}",
-            where=str(path),
-            fix="repair or remove the file",
-        ) from None
+        return f"the STAC item {path.name} cannot be read: {short_reason(error)}"
     if not isinstance(data, dict) or data.get("type") != "Feature":
         return None
     if not isinstance(data.get("assets"), dict) or not isinstance(data.get("properties"), dict):
@@ -164,8 +163,9 @@ class StacApiSource:
                 (k["href"] for k in item.get("links", ()) if k.get("rel") == "self"),
                 self.access.url,
             )
-            for asset in item.get("assets", {}).values():
-                asset["href"] = urljoin(base, asset.get("href", ""))
+            for asset in (item.get("assets") or {}).values():
+                if isinstance(asset, dict) and isinstance(asset.get("href"), str):
+                    asset["href"] = urljoin(base, asset["href"])
         return found_of(items, self.id, self.dataset, lonlat_bounds, start, end)
 
 
@@ -183,11 +183,18 @@ def found_of(
     for item in items:
         scene_id = str(item.get("id", ""))
         try:
+            if not isinstance(item.get("properties"), Mapping):
+                raise Unusable("", "the item has no properties")
+            if not isinstance(item.get("assets"), Mapping):
+                raise Unusable("", "the item has no assets")
             when = _datetime_of(item["properties"])
             if not start <= when.date() <= end:
                 continue
             bbox = _bbox_of(item)
             if not touches(bbox, bounds, margin=0.0):
+                continue
+            properties = kept_properties(item["properties"], dataset)
+            if not of_record(dataset, properties):
                 continue
             scenes[scene_id] = Scene(
                 scene_id,
@@ -195,12 +202,11 @@ def found_of(
                 when.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 bbox,
                 _assets_of(item["assets"], dataset),
-                {k: item["properties"][k] for k in KEPT_PROPERTIES if k in item["properties"]},
+                properties,
             )
         except Unusable as problem:
             failures.append(AssetFailure(dataset_id, scene_id, problem.asset, problem.reason))
-    ordered = sorted(scenes.values(), key=lambda s: s.key)
-    return Found(tuple(ordered), tuple(sorted(failures)))
+    return Found(tuple(newest_only(scenes.values())), tuple(sorted(failures)))
 
 
 def _datetime_of(properties: Mapping[str, Any]) -> dt.datetime:
@@ -231,25 +237,22 @@ def _bbox_of(item: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 def _assets_of(assets: Mapping[str, Mapping[str, Any]], dataset: Dataset) -> dict[str, Asset]:
     """Return the assets of the bands that a composite reads."""
-    chosen = {}
-    for band in needed_bands(dataset):
-        keys = dataset.bands[band].asset
-        key = next((k for k in keys if split_band(k)[0] in assets), None)
-        if key is None:
-            has = ", ".join(sorted(assets)) or "none"
-            raise Unusable(
-                band, f"band {band} missing: item has {has}; expected {' or '.join(keys)}"
-            )
+    dialect = dialect_of(dataset)
+
+    def find(key: str) -> Asset | None:
         name, number = split_band(key)
-        asset = assets[name]
+        asset = assets.get(name)
+        if asset is None or not isinstance(asset.get("href"), str):
+            return None
         checksum = asset.get("file:checksum")
-        chosen[band] = Asset(
-            asset["href"],
+        return Asset(
+            dialect.rewritten(asset["href"]) if dialect else asset["href"],
             _size_of(asset),
             f"multihash:{checksum}" if checksum else None,
             number,
         )
-    return chosen
+
+    return assets_of(dataset, find, ", ".join(sorted(assets)) or "none", "item")
 
 
 def split_band(key: str) -> tuple[str, int]:

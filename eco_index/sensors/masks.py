@@ -1,18 +1,14 @@
-"""What a pixel of a sensor means: mask recipes, and how stored values become physical ones."""
+"""Mask recipes: what the values of a quality band say about a pixel."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from eco_index.catalog import Dataset
-from eco_index.errors import InputError, UsageError
+from eco_index.errors import UsageError
 
 # What a pixel shows (look-up tables of all recipes give these codes).
 CLEAR, FILL, CLOUD, SHADOW, SNOW, BAD = 0, 1, 2, 3, 4, 5
@@ -24,8 +20,6 @@ CODES = {
     SNOW: "snow or ice",
     BAD: "observed, but not usable",
 }
-
-SENTINEL2_OFFSET = -0.1  # RADIO_ADD_OFFSET -1000 / QUANTIFICATION_VALUE 10000, baseline >= 04.00
 
 
 @dataclass(frozen=True)
@@ -107,6 +101,45 @@ def _modis_vi_quality(values: np.ndarray) -> np.ndarray:
     return codes
 
 
+def _modis_state(values: np.ndarray) -> np.ndarray:
+    """MOD09 surface reflectance state; the last rule that fits wins.
+
+    Cloud state 3 is "not set, assumed clear". A pixel beside a cloud (bit 13) is accepted, small
+    and average cirrus too; high cirrus and the internal cloud flag are not.
+    """
+    codes = np.full(values.shape, CLEAR, np.uint8)
+    codes[(_bits(values, 12) == 1) | (_bits(values, 15) == 1)] = SNOW
+    codes[_bits(values, 2) == 1] = SHADOW
+    state = _bits(values, 0, 2)
+    cloud = (state == 1) | (state == 2) | (_bits(values, 8, 2) == 3) | (_bits(values, 10) == 1)
+    codes[cloud] = CLOUD
+    codes[values == 65535] = FILL
+    return codes
+
+
+def _mcd43_mandatory(values: np.ndarray) -> np.ndarray:
+    """MCD43 mandatory quality: 0 is a full inversion, 1 a magnitude inversion, 255 fill."""
+    codes = np.full(values.shape, BAD, np.uint8)
+    codes[values == 0] = CLEAR
+    codes[values == 255] = FILL
+    return codes
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    """The codes of this module themselves; anything else is not usable."""
+    return np.where(values <= BAD, values, BAD).astype(np.uint8)
+
+
+def _landsat_radsat_tm(values: np.ndarray) -> np.ndarray:
+    """Dropped pixels of Landsat 4-7 (bit 9); saturation is told band by band (`guard_lut`)."""
+    return np.where(_bits(values, 9) == 1, BAD, CLEAR).astype(np.uint8)
+
+
+def _landsat_radsat_oli(values: np.ndarray) -> np.ndarray:
+    """Terrain occlusion of Landsat 8-9 (bit 11); saturation is told band by band."""
+    return np.where(_bits(values, 11) == 1, SHADOW, CLEAR).astype(np.uint8)
+
+
 MASK_RECIPES: dict[str, MaskRecipe] = {
     r.name: r
     for r in (
@@ -131,6 +164,56 @@ MASK_RECIPES: dict[str, MaskRecipe] = {
             "clear = MODLAND 0 or 1, usefulness 0-12, no mixed cloud, no snow or ice, no shadow",
             _modis_vi_quality,
             "Didan & Munoz, MODIS Vegetation Index User's Guide, Collection 6.1, table 5",
+        ),
+        MaskRecipe(
+            "modis_state",
+            1,
+            "clear = cloud state clear or not set, no shadow, high cirrus, internal cloud or snow",
+            _modis_state,
+            "Vermote et al., MODIS Surface Reflectance User's Guide, Collection 6, state QA",
+        ),
+        MaskRecipe(
+            "mcd43_mandatory",
+            1,
+            "clear = full BRDF inversion (0); magnitude inversions (1) are not used",
+            _mcd43_mandatory,
+            "Schaaf, MCD43 User's Guide, band mandatory quality",
+        ),
+        MaskRecipe(
+            "landsat_radsat_tm",
+            1,
+            "spoils dropped pixels and those saturated in a band that is read (Landsat 4-7)",
+            _landsat_radsat_tm,
+            "USGS Landsat 4-7 Collection 2 Level 2 Science Product Guide, QA_RADSAT",
+        ),
+        MaskRecipe(
+            "landsat_radsat_oli",
+            1,
+            "spoils pixels hidden by terrain and those saturated in a band that is read",
+            _landsat_radsat_oli,
+            "USGS Landsat 8-9 Collection 2 Level 2 Science Product Guide, QA_RADSAT",
+        ),
+        MaskRecipe(
+            "codes",
+            1,
+            "a mask layer in the codes of this project: 0 clear, 1 no observation, 2 cloud, "
+            "3 shadow, 4 snow, 5 not usable",
+            _codes,
+            "eco_index.sensors.CODES",
+        ),
+        MaskRecipe(
+            "valid_value",
+            1,
+            "clear = the layer has a value in its valid range (layers composited elsewhere)",
+            _codes,
+            "eco_index.sensors.CODES",
+        ),
+        MaskRecipe(
+            "simple_screen",
+            1,
+            "clear = no band at no-data and none beyond the thresholds that the catalogue declares",
+            _codes,
+            "thresholds of the user; lower quality",
         ),
     )
 }
@@ -168,100 +251,31 @@ def mask_lut(recipe: str, version: int = 1) -> np.ndarray:
     return lut
 
 
-@dataclass(frozen=True)
-class Decode:
-    """How a stored value becomes a physical one: stored x scale + offset.
-
-    Attributes
-    ----------
-    scale, offset : float
-    nodata : float
-        Stored value that means nothing; NaN where there is none.
-    valid_min, valid_max : float
-        Range of stored values that are measurements (infinite where not stated).
-    """
-
-    scale: float
-    offset: float
-    nodata: float
-    valid_min: float
-    valid_max: float
-
-    def as_tuple(self) -> tuple[float, float, float, float, float]:
-        """For kernels: scale, offset, nodata, valid_min, valid_max."""
-        return self.scale, self.offset, self.nodata, self.valid_min, self.valid_max
-
-
-_BASELINE_KEYS = ("s2:processing_baseline", "processing:version", "processing:baseline")
-_BASELINE_IN_NAME = re.compile(r"_N(\d{2})(\d{2})_")
-
-
-def baseline_of(properties: Mapping[str, Any]) -> str | None:
-    """Return the Sentinel-2 processing baseline ('05.09') that an item states, or None."""
-    for key in _BASELINE_KEYS:
-        value = properties.get(key)
-        if value is not None and re.fullmatch(r"\d{1,2}(\.\d{1,2})?", str(value)):
-            major, _, minor = str(value).partition(".")
-            return f"{int(major):02d}.{minor or '0':0<2}"
-    for key in ("s2:product_uri", "sentinel:product_id"):
-        match = _BASELINE_IN_NAME.search(str(properties.get(key, "")))
-        if match:
-            return f"{match[1]}.{match[2]}"
-    return None
-
-
-def decode_of(dataset: Dataset, band: str, properties: Mapping[str, Any]) -> Decode:
-    """Return how `band` of a scene is decoded, after the dataset's offset rule.
+def guard_lut(recipe: str, version: int, bits: tuple[int, ...]) -> np.ndarray:
+    """Return the look-up table of a guarding quality band.
 
     Parameters
     ----------
-    dataset : Dataset
-        Catalogue entry; the scale in it counts, never a tag of the file (MODIS files carry a
-        ``scale_factor`` of 10000 that means "divide").
-    band : str
-        Common band name.
-    properties : mapping
-        Properties of the scene's item.
+    recipe, version
+        As in `mask_lut`.
+    bits : tuple of int
+        Bits that say that a band that is read was saturated.
 
-    Raises
-    ------
-    InputError
-        The offset rule needs the processing baseline and the item does not state it.
+    Returns
+    -------
+    ndarray of uint8, shape (65536,)
+        CLEAR where the guard has nothing against a pixel.
     """
-    entry = dataset.bands[band]
-    offset = entry.offset
-    is_mask = dataset.mask is not None and band == dataset.mask.band
-    if dataset.offset_rule == "sentinel2_baseline_0400" and not is_mask:
-        baseline = baseline_of(properties)
-        if baseline is None:
-            raise InputError(
-                "processing baseline not stated: reflectance cannot be decoded safely",
-                rule="values of baseline 04.00 and later are stored with an offset of 1000",
-            )
-        removed = properties.get("earthsearch:boa_offset_applied") is True
-        offset = SENTINEL2_OFFSET if float(baseline) >= 4.0 and not removed else 0.0
-    low, high = entry.valid_range or (-math.inf, math.inf)
-    nodata = math.nan if entry.nodata is None else float(entry.nodata)
-    return Decode(float(entry.scale), float(offset), nodata, float(low), float(high))
+    lut = mask_lut(recipe, version).copy()
+    values = np.arange(65536, dtype=np.uint32)
+    for bit in bits:
+        lut[(_bits(values, bit) == 1) & (lut == CLEAR)] = BAD
+    return lut
 
 
-def needed_bands(dataset: Dataset) -> tuple[str, ...]:
-    """Return the bands a composite reads: red and nir, or ndvi, and the mask band.
-
-    Raises
-    ------
-    InputError
-        The dataset has neither.
-    """
-    mask = dataset.mask.band if dataset.mask else None
-    if "ndvi" in dataset.bands:
-        bands: tuple[str, ...] = ("ndvi",)
-    elif {"red", "nir"} <= set(dataset.bands):
-        bands = ("red", "nir")
-    else:
-        raise InputError(
-            "the dataset has neither the bands 'red' and 'nir' nor a band 'ndvi'",
-            where=dataset.title.en,
-            rule="NDVI needs red and near infrared",
-        )
-    return (*bands, mask) if mask is not None else bands
+def value_of_code(lut: np.ndarray, code: int) -> int:
+    """Return the smallest quality value to which a recipe gives a code (BAD stands in for it)."""
+    found = np.flatnonzero(lut == code)
+    if not found.size:
+        found = np.flatnonzero((lut != CLEAR) & (lut != FILL))
+    return int(found[0])
