@@ -270,6 +270,10 @@ class RegionConfig(Strict):
     units: str | None = Field(None, description="layer whose zones are units of official indices")
     statistics: str | None = Field(None, description="table of unit statistics, by year")
     ground_truth: GroundTruthConfig = GroundTruthConfig()
+    targets: str | None = Field(None, description="file of configs/targets: the plan's targets")
+    weather: str | None = Field(
+        None, description="dataset: zone, year, rain_mm, temperature_c of the season"
+    )
     unit_data: UnitDataConfig = Field(
         default_factory=UnitDataConfig, description="what unit inputs are computed from"
     )
@@ -474,6 +478,8 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
         wanted += [(e.dataset, f"key 'layers.{k}.editions'") for e in layer.editions]
     if config.statistics is not None:
         wanted.append((config.statistics, "key 'statistics'"))
+    if config.weather is not None:
+        wanted.append((config.weather, "key 'weather'"))
     for key in ("plots", "samples", "grassland_plots", "grassland_areas"):
         value = getattr(config.ground_truth, key)
         if value is not None:

@@ -19,11 +19,20 @@ class TrendConfig(Strict):
     correction: Literal["none", "hamed_rao", "yue_wang"] = "hamed_rao"
 
 
+class SeriesConfig(Strict):
+    """The product whose seasons are compared."""
+
+    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
+
+
 class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
     trend: TrendConfig | None = None
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    attribution: bool = Field(False, description="vegetation beside rain and temperature")
+    early_warning: SeriesConfig | None = None
+    targets: bool = Field(False, description="the targets of the region's plan")
     grassland_plots: bool = Field(False, description="official grassland cover from plots")
     ground_truth: bool = False
     baseline: int | None = Field(None, description="year to compare with besides last year")

@@ -33,6 +33,7 @@ ORDER = {
     "assessment": 15,
     "report": 16,
     "release": 17,
+    "leads": 17,
     "tasks": 18, "executor": 18,
     "months": 19, "workers": 19, "cover_fit": 19,
     "compute": 20, "plan": 20,

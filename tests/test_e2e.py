@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import shapely
 import yaml
-from simulated import copy_region
+from rasterio.features import geometry_mask
+from simulated import changes, copy_region
 
 from eco_index import cli, demo
 from eco_index.config import load_region
@@ -37,6 +39,21 @@ def test_results_match_the_truth_of_the_simulation(ran, small_region):
     checks = list(demo.compare_with_truth(region, small_region.parent, view, [2024, 2025]))
     assert len(checks) == 2 * (2 + 3) + 4
     assert [c for c in checks if not c.passed] == []
+
+
+def test_the_planted_mine_in_the_reserve_is_the_only_lead(ran, small_region, capsys):
+    found = answer(capsys, "leads", "find", ran, "--period", "2025")
+    (lead,) = answer(capsys, "leads", "list", ran)
+    assert [lead["id"]] == found["new"]
+    assert lead["kind"] == "mining" and lead["level"] == "high"
+    assert ("nature_reserves", "NR01") in {(z["layer"], z["id"]) for z in lead["zones"]}
+    region = load_region(ran)
+    planted = changes(small_region.parent, region.grid)["mine"]
+    outline = [shapely.from_wkt(lead["footprint"])]
+    drawn = geometry_mask(outline, region.grid.shape, region.grid.transform, invert=True)
+    assert (drawn & planted).sum() / (drawn | planted).sum() > 0.8
+    again = answer(capsys, "leads", "find", ran, "--period", "2025", "--programme", PROGRAMMES[1])
+    assert again["new"] == [] and again["seen"] == found["new"]
 
 
 def test_the_checks_themselves_can_fail():

@@ -14,8 +14,10 @@ from scipy import stats
 from eco_index.analysis.class_share import class_share
 from eco_index.analysis.end_members import (
     CoverMean,
+    Group,
     end_member_bounds,
     end_member_part,
+    grouped_part,
     ranges,
 )
 from eco_index.analysis.gaps import Cells, cells_of, gap_error, side_for
@@ -37,9 +39,7 @@ def gaps_of(values: np.ndarray, inside: np.ndarray, view: np.ndarray, side: int 
 # Nominal 95 % intervals over 200 seeds: between 90 and 99 %.
 
 
-@pytest.mark.parametrize(
-    ("length", "clump", "side"), [(1, 12, 1), (4, 4, 1), (8, 20, 1), (4, 12, 3)]
-)
+@pytest.mark.parametrize(("length", "clump", "side"), [(1, 12, 1), (8, 20, 1), (4, 12, 3)])
 def test_mean_with_gaps(length: float, clump: float, side: int) -> None:
     inside, found, sizes = zone(60), [], []
     for seed in SEEDS:
@@ -193,13 +193,22 @@ def test_no_gap_no_error_and_nothing_seen_no_mean() -> None:
         lost.part()
 
 
+def test_a_class_that_was_nowhere_seen_is_not_surely_absent() -> None:
+    inside, random = zone(40), np.random.default_rng(0)
+    view = seen(random, inside, 8)
+    got = gaps_of(np.zeros((40, 40)), inside, view)
+    assert got.mean == 0 and math.isnan(got.sigma)
+    assert got.bounds == (0, pytest.approx(got.missing_share))
+    assert math.isnan(gaps_of(np.full((40, 40), 0.37), inside, view).sigma)
+
+
 def test_few_independent_patches_widen_the_interval() -> None:
     """Degrees of freedom: many where pixels are independent, few where the field is smooth."""
     inside, random = np.ones((60, 60), bool), np.random.default_rng(0)
     view = seen(random, inside, 10)
     rough = gaps_of(random.random((60, 60)), inside, view)
     smooth = gaps_of(0.5 + 0.05 * field(random, 60, 15), inside, view)
-    assert rough.free > 1000 and 3 <= smooth.free < 30
+    assert math.isinf(rough.free) and 3 <= smooth.free < 30
     part = normal_part("gaps", 1.0, free=5.0)
     assert np.quantile(part.draws, 0.975) == pytest.approx(stats.t(5).ppf(0.975), rel=0.01)
 
@@ -252,6 +261,32 @@ def test_the_bounds_of_end_members_hold_every_pair() -> None:
     assert low <= every.min() < every.max() <= high
     part = end_member_part(cover, 0.15, 0.9, METHOD, scale=100)
     assert part.draws.min() >= 100 * (low - cover.at(0.15, 0.9)) - 1e-9
+
+
+def test_groups_with_pairs_of_their_own() -> None:
+    """One group in the middle of the ranges is the plain part; several are the pixels' mean."""
+    random = np.random.default_rng(0)
+    forest, grass = random.uniform(0.3, 0.95, 300), random.uniform(0.05, 0.6, 100)
+    one = CoverMean.of_pixels(forest)
+    plain = end_member_part(one, 0.15, 0.9, METHOD)
+    same = grouped_part([Group(one, 0.15, 0.9)], METHOD)
+    np.testing.assert_allclose(same.draws, plain.draws, atol=1e-12)
+    groups = [Group(one, 0.2, 0.92), Group(CoverMean.of_pixels(grass), 0.1, 0.8)]
+    got = grouped_part(groups, METHOD, scale=100)
+    ds, dv = uniform(-0.05, 0.05, seed=1), uniform(-0.05, 0.05, seed=2)
+    for k in range(0, ds.size, 512):
+        moved = [fvc(forest, 0.2 + ds[k], 0.92 + dv[k]), fvc(grass, 0.1 + ds[k], 0.8 + dv[k])]
+        printed = [fvc(forest, 0.2, 0.92), fvc(grass, 0.1, 0.8)]
+        want = np.concatenate(moved).mean() - np.concatenate(printed).mean()
+        assert got.draws[k] == pytest.approx(100 * want, abs=1e-10)
+    still = [Group(g.cover, g.soil, g.veg, before=g.cover) for g in groups]
+    assert grouped_part(still, METHOD).sigma == 0
+    with pytest.raises(InputError, match="closer"):
+        grouped_part([Group(one, 0.15, 0.24)], METHOD)
+    with pytest.raises(InputError, match="before"):
+        grouped_part([groups[0], still[1]], METHOD)
+    with pytest.raises(InputError, match="No pixel"):
+        grouped_part([Group(CoverMean(np.array([]), np.array([])), 0.1, 0.9)], METHOD)
 
 
 def test_a_change_of_nothing_has_no_error_from_end_members() -> None:

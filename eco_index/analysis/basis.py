@@ -27,12 +27,18 @@ class Basis:
     reference : str
     numbers : tuple of Number
         Every number and rule that was used.
+    rules : tuple of Text
+        The rules that were used, in words.
+    note : Text or None
+        What a reader of any result of the method must know.
     """
 
     method: str
     title: Text
     reference: str
     numbers: tuple[Number, ...]
+    rules: tuple[Text, ...] = ()
+    note: Text | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -52,8 +58,13 @@ def weakest(marks: Iterable[Evidence]) -> Evidence:
 
 def basis_of(method: Method, keys: Iterable[str] | None = None) -> Basis:
     """Return the basis of a result from the keys it used (all numbers and rules by default)."""
-    if keys is None:
-        used = tuple(method.items())
-    else:
-        used = tuple(method.rules[k] if k in method.rules else method.number(k) for k in keys)
-    return Basis(f"{method.id}@{method.version}", method.title, method.reference, used)
+    chosen = [*method.numbers, *method.rules] if keys is None else list(keys)
+    rules = [k for k in chosen if k in method.rules]
+    return Basis(
+        method=f"{method.id}@{method.version}",
+        title=method.title,
+        reference=method.reference,
+        numbers=tuple(method.rules[k] if k in method.rules else method.number(k) for k in chosen),
+        rules=tuple(method.file.rules[k].text for k in rules),
+        note=method.file.note,
+    )

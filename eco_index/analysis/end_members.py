@@ -7,6 +7,8 @@ members cost no more than one.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,6 +48,11 @@ class CoverMean:
         self._x = x
         self._n = np.concatenate([[0.0], np.cumsum(n)])
         self._sum = np.concatenate([[0.0], np.cumsum(n * x)])
+
+    @property
+    def total(self) -> float:
+        """Sum of the counts."""
+        return float(self._n[-1])
 
     @classmethod
     def of_pixels(cls, ndvi: np.ndarray) -> CoverMean:
@@ -112,6 +119,76 @@ def end_member_part(
         draws = draws - (before.at(s, v) - before.at(soil, veg))
     if np.isnan(draws).any():
         raise InputError("No pixel has a value: there is no cover to give an interval for.")
+    return Part("end_members", scale * draws)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pixels of a zone that share a pair of end members (a vegetation type, a part of the zone).
+
+    Attributes
+    ----------
+    cover : CoverMean
+    soil, veg : float
+        Their pair.
+    before : CoverMean or None
+        The same pixels in the period before, for the part of a change.
+    """
+
+    cover: CoverMean
+    soil: float
+    veg: float
+    before: CoverMean | None = None
+
+
+def grouped_part(
+    groups: Sequence[Group], method: Method, *, scale: float = 1.0, seed: int = 1
+) -> Part:
+    """Return the part of mean cover (or its change) where groups have pairs of their own.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        All observed pixels of the zone; groups weigh as their counts do.
+    method : Method
+        ``uncertainty``: half the width of each range is what a pair may be off, both ways.
+    scale : float
+        100 for cover in percent.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    InputError
+        No pixels; a pair so close that the ranges let soil pass vegetation; groups of which only
+        some have a period before.
+
+    Notes
+    -----
+    All pairs are off by the same amounts at once, which is the widest case: errors of groups do not
+    average out.
+    """
+    (s_low, s_high), (v_low, v_high) = ranges(method)
+    s_half, v_half = (s_high - s_low) / 2, (v_high - v_low) / 2
+    groups = [g for g in groups if g.cover.total > 0]
+    if not groups:
+        raise InputError("No pixel has a value: there is no cover to give an interval for.")
+    if len({g.before is None for g in groups}) > 1:
+        raise InputError("Some groups have a period before, others have none.")
+    close = [g for g in groups if g.veg - g.soil <= s_half + v_half]
+    if close:
+        raise InputError(
+            f"The pair {close[0].soil:g} and {close[0].veg:g} is closer than what it may be off.",
+            rule=f"soil may be off by {s_half:g}, vegetation by {v_half:g}",
+            fix="name the part in left_out, or narrow the ranges in an overlay",
+        )
+    ds, dv = uniform(-s_half, s_half, seed=seed), uniform(-v_half, v_half, seed=seed + 1)
+    draws, total = np.zeros(ds.shape), sum(g.cover.total for g in groups)
+    for g in groups:
+        moved = g.cover.at(g.soil + ds, g.veg + dv) - g.cover.at(g.soil, g.veg)
+        if g.before is not None:
+            moved = moved - (g.before.at(g.soil + ds, g.veg + dv) - g.before.at(g.soil, g.veg))
+        draws += g.cover.total / total * moved
     return Part("end_members", scale * draws)
 
 

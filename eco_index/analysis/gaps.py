@@ -78,7 +78,8 @@ class GapError:
     missing_share : float
     sigma : float
         Standard deviation of (mean of observed - mean of all); 0 without gaps, NaN where it cannot
-        be estimated (too few observed cells).
+        be estimated (too few observed cells, or all alike: of a class that was nowhere seen nothing
+        says how much the gaps hide).
     bounds : tuple of float
         The mean of all pixels if every missing one had the lowest, the highest value possible.
     free : float
@@ -214,7 +215,7 @@ def gap_error(cells: Cells, limits: tuple[float, float]) -> GapError:
     lags = Lags((cells.total.shape[0], cells.total.shape[1]))
     means = np.divide(cells.total_sum, cells.valid, out=np.zeros(known.shape), where=known)
     model = lags.fit(means, known)
-    if model is None:
+    if model is None or model.nugget + model.sill <= (1e-9 * (high - low)) ** 2:
         return GapError(mean, missing, math.nan, bounds, math.inf, None)
     between = lags.variance(cells.valid / n - cells.total / total, model)
     sigma = math.sqrt(between + _within(cells, n))
@@ -226,7 +227,9 @@ def _free(cells: Cells, lags: Lags, model: Variogram) -> float:
     weights = cells.valid / cells.valid.sum()
     alike = lags.mean_gamma(weights, model)
     whole = model.nugget + model.sill
-    return max(whole / (whole - alike) - 1, 3.0) if alike < whole else math.inf
+    free = whole / (whole - alike) - 1 if alike < whole else math.inf
+    # Whole numbers, and normal from 200 on (1 % narrower): zones share their distributions.
+    return max(float(math.floor(free)), 3.0) if free < 200 else math.inf
 
 
 def _within(cells: Cells, n: int) -> float:

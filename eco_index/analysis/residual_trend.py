@@ -54,6 +54,8 @@ class ResidualTrends:
     Attributes
     ----------
     drivers : tuple of str
+        Their ids; `titles` are their titles.
+    titles : tuple of Text
     unit : str
         Of the vegetation.
     n : numpy.ndarray
@@ -89,6 +91,7 @@ class ResidualTrends:
     """
 
     drivers: tuple[str, ...]
+    titles: tuple[Text, ...]
     unit: str
     n: np.ndarray
     beta: np.ndarray
@@ -202,6 +205,7 @@ def residual_trends(
 
     return ResidualTrends(
         drivers=tuple(d.id for d in drivers),
+        titles=tuple(d.title for d in drivers),
         unit=unit,
         n=back(n),
         beta=back(beta),

@@ -97,7 +97,7 @@ class Interval:
         return math.sqrt(sum(p.sigma**2 for p in self.parts))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _normal(free: float) -> np.ndarray:
     """Stratified draws of Student's distribution; the normal one for infinite `free`."""
     from scipy.special import ndtri, stdtrit

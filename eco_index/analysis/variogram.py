@@ -1,7 +1,7 @@
 """Variograms on a grid of cells: empirical by FFT, fitted by weighted least squares.
 
-Journel & Huijbregts 1978, Mining Geostatistics, ch. II; Cressie 1985, Math. Geology 17, 563-586
-(weights).
+Journel & Huijbregts 1978, Mining Geostatistics, ch. II; Pebesma 2004, Computers & Geosciences 30,
+683-691 (weights pairs / distance^2).
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
             ids.append(record.method)
     ids += programme.indices if with_landcover else ()
     ids += ["grassland_cover"] if programme.analyses.grassland_plots else []
+    ids += ["residual_trend"] if programme.analyses.attribution else []
+    ids += ["early_warning"] if programme.analyses.early_warning else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
@@ -105,7 +107,7 @@ def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list
     found = [period, period.previous()]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
-    if asked.trend is not None:
+    if asked.trend or asked.attribution or asked.early_warning:
         found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
     return found
 
@@ -114,6 +116,7 @@ def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) ->
     asked, config = programme.analyses, region.config.ground_truth
     named = [config.plots, config.samples] if asked.ground_truth else []
     named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
+    named += [region.config.weather] if asked.attribution else []
     return [
         region.catalog.path_of(dataset, "ground truth", period.year)
         for dataset in named

@@ -136,10 +136,9 @@ def assess(
     parts = parts_of(
         Context(
             region, programme, period, compared, view, layer, tuple(zones[: len(layer)]), sums,
-            output, prefix,
+            rows, tuple(indices), output, prefix,
         )
     )  # fmt: skip
-    rows += [r for part in parts for r in part.rows]
     analyses = [a for part in parts for a in part.analyses]
     uses += [u for part in parts for u in part.methods if u.id not in {v.id for v in uses}]
     notes += [n for part in parts for n in part.notes]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eco_index.cli import archives, demo, official, runs, serve
+from eco_index.cli import archives, demo, leads, official, runs, serve
 
 EPILOG = """
 New here? `eco demo` runs the whole chain on a simulated region in about two minutes, offline.
@@ -59,6 +59,7 @@ app.command(rich_help_panel=RESULTS)(archives.show)
 app.command(rich_help_panel=RESULTS)(archives.verify)
 app.command(rich_help_panel=RESULTS)(archives.publish)
 app.command(rich_help_panel=RESULTS)(archives.trace)
+app.add_typer(leads.leads_app, name="leads", rich_help_panel=RESULTS)
 app.add_typer(official.methods_app, name="methods", rich_help_panel=METHODS)
 app.command(rich_help_panel=METHODS)(official.index)
 app.command(rich_help_panel=SERVICE)(serve.serve)

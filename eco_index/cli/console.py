@@ -27,6 +27,7 @@ STAGE_TITLES = {
     "compute": "computing",
     "assess": "assessing zones",
     "report": "writing reports",
+    "chips": "drawing leads",
     "publish": "publishing",
     "verify": "verifying",
 }

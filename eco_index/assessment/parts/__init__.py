@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eco_index.assessment.parts import baseline, grassland, pattern, trend, truth
+from eco_index.assessment.parts import (
+    attribution,
+    baseline,
+    grassland,
+    pattern,
+    targets,
+    trend,
+    truth,
+    warning,
+)
 from eco_index.assessment.parts.context import Context, Part
 
 #: Part of `AnalysesConfig` to what makes it.
@@ -12,7 +21,10 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
+    "targets": targets.part,
     "trend": trend.part,
+    "attribution": attribution.part,
+    "early_warning": warning.part,
     "ground_truth": truth.part,
 }
 
@@ -20,7 +32,12 @@ PARTS: dict[str, Callable[[Context], Part]] = {
 def parts_of(context: Context) -> list[Part]:
     """Return the parts a programme asks for, in the order of the report."""
     asked = context.programme.analyses
-    return [make(context) for key, make in PARTS.items() if getattr(asked, key)]
+    found = []
+    for key, make in PARTS.items():
+        if getattr(asked, key):
+            found.append(make(context))
+            context.rows.extend(found[-1].rows)  # later parts may stand on them
+    return found
 
 
 __all__ = ["PARTS", "Context", "Part", "parts_of"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from eco_index.assessment.gather import Gathered
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
+from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.programme import ProgrammeConfig
-from eco_index.summary import Analysis, Gate, MapLayer, MethodUse, Row, Zone
+from eco_index.summary import Analysis, Gate, IndexValue, MapLayer, MethodUse, Row, Zone
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer
 
@@ -26,6 +28,9 @@ class Context:
         The year before, where the cube holds it.
     zones : tuple of Zone
         Zones of the layer in its order, without the line for all together.
+    rows : list of Row
+        Indicators, and what parts before this one added.
+    indices : tuple of IndexValue
     output : Path
         Folder of the assessment; maps go to ``maps/``.
     prefix : str
@@ -40,6 +45,8 @@ class Context:
     layer: ZoneLayer
     zones: tuple[Zone, ...]
     sums: Gathered
+    rows: list[Row]
+    indices: tuple[IndexValue, ...]
     output: Path
     prefix: str
 
@@ -58,6 +65,16 @@ class Part:
     methods: list[MethodUse] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     gate: Gate | None = None
+
+
+def known(value: float) -> float | None:
+    """Return a number of a table's cell; None (not evaluated) for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def rule_texts(method: Method) -> tuple[Text, ...]:
+    """Return the rules of a method in words."""
+    return tuple(rule.text for rule in method.file.rules.values())
 
 
 def years_done(view: CubeView, period: Period) -> list[Period]:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from eco_index.assessment.overview import ClassMap, MeanMap, map_layer, write_map
 from eco_index.assessment.parts.context import Context, Part, years_done
+from eco_index.assessment.parts.series import series_of, sheets_of
 from eco_index.grid import Tile
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
@@ -27,7 +28,7 @@ from eco_index.summary import (
 from eco_index.trends import CLASSES, NOT_TESTED, TRENDS_VERSION, Trends, count_classes, trends
 from eco_index.yamlio import Text
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import ZonePixels, zone_pixels
+from eco_index.zone_raster import ZonePixels
 
 METHOD = f"theil_sen_mann_kendall@{TRENDS_VERSION}"
 DENOMINATOR = Text(
@@ -62,7 +63,7 @@ def part(context: Context) -> Part:
     seen = Sums((len(context.layer), 8))
     picture = _Picture(context)
     for tile in context.view.grid.tiles():
-        sheets = _sheets(context, tile)
+        sheets = sheets_of(context, tile)
         if not sheets and context.sums.overview.frame.part(tile) is None:
             continue
         stack = np.stack([context.view.read(p.cadence, product.id, p.id, tile) for p in periods])
@@ -77,7 +78,7 @@ def part(context: Context) -> Part:
         picture.add(tile, found)
     names = [(z.id, z.name) for z in context.zones]
     counts = seen.values()
-    tables = np.array([s.mean(product.id) for s in series])
+    tables = series_of(series, product.id, periods).mean
     if context.layer.partition and len(context.layer) > 1:
         names.append((TOTAL, TOTAL_NAME))
         together = np.array([s.all_zones().mean(product.id) for s in series])
@@ -89,12 +90,6 @@ def part(context: Context) -> Part:
         out.rows += _rows(context, zone, product.title, zonal, counts[k], k, unit)
     out.analyses.append(_analysis(context, names, zonal, tables * factor, periods, unit))
     return out
-
-
-def _sheets(context: Context, tile: Tile) -> list[ZonePixels]:
-    layer, grid = context.layer, context.view.grid
-    found = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-    return [drawn for drawn in found if drawn.any()]
 
 
 def _add_shares(seen: Sums, drawn: ZonePixels, classes: np.ndarray) -> None:

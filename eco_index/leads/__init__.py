@@ -1,0 +1,20 @@
+"""Human-activity leads (疑似问题线索): search, pictures, the ledger, exchange with people."""
+
+from eco_index.leads.find import FindReport, find, leads_folder, ledger_path
+from eco_index.leads.ledger import NAME, Ledger, read_ledger, writing
+from eco_index.leads.parameters import LeadParameters, load_parameters
+from eco_index.leads.steps import set_state
+
+__all__ = [
+    "NAME",
+    "FindReport",
+    "LeadParameters",
+    "Ledger",
+    "find",
+    "leads_folder",
+    "ledger_path",
+    "load_parameters",
+    "read_ledger",
+    "set_state",
+    "writing",
+]
