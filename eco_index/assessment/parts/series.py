@@ -34,11 +34,7 @@ class ZoneSeries:
 
 
 def sheets_of(context: Context, tile: Tile) -> list[ZonePixels]:
-<<<<<<< HEAD
     """Return the zones drawn on a tile, once for each sheet that has zones there."""
-=======
-    """Return the pixels of zones in a tile, one for each sheet that has zones there."""
->>>>>>> 3530a568dd655bc07641f36c887d245fa8116023
     layer, grid = context.layer, context.view.grid
     found = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
     return [drawn for drawn in found if drawn.any()]
