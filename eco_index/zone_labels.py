@@ -7,8 +7,8 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from eco_index.config import LayerConfig, NameColumns
 from eco_index.errors import InputError
+from eco_index.region_sections import LayerConfig, NameColumns
 from eco_index.yamlio import Text
 
 

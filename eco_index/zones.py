@@ -12,9 +12,10 @@ import numpy as np
 import shapely
 
 from eco_index.catalog import VectorFile
-from eco_index.config import LayerConfig, Region
+from eco_index.config import Region
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import polygon_area_m2
+from eco_index.region_sections import LayerConfig
 from eco_index.vectors import project, read_vector
 from eco_index.yamlio import Text
 from eco_index.zone_labels import as_text, columns_of, read_groups, read_labels

@@ -15,7 +15,7 @@ ORDER = {
     "yamlio": 1, "period": 1, "grid": 1, "gcj02": 1, "dbf": 1,
     "records": 1.5,
     "catalog": 2, "compositing": 2, "digests": 2, "programme": 2, "shares": 2, "summary": 2,
-    "products": 2.5,
+    "products": 2.5, "region_sections": 2.5,
     "config": 3, "method_model": 3, "vectors": 3,
     "methods": 4, "sensors": 4, "zone_labels": 4,
     "sources": 5,

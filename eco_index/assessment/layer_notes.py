@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from eco_index.boundaries import BoundaryChange, boundary_changes, edition_sums
-from eco_index.config import ProgrammeConfig, Region
+from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import EcoError
 from eco_index.period import Period
+from eco_index.programme import ProgrammeConfig
 from eco_index.yamlio import Text
 from eco_index.zonal import SumSpec
 from eco_index.zone_shift import find_shift
