@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from eco_index.services import FILL, TileMap
+from eco_index.services import FILL, SERVICES, ServiceMaps, TileMap
 from eco_index.shares import Sums
-from eco_index.zone_raster import ZonePixels
+from eco_index.zone_raster import ZonePixels, zone_pixels
+from eco_index.zones import ZoneLayer
+
+#: Share of a unit without data up to which a mean over its pixels is used (own rule).
+MOST_WITHOUT_DATA = 0.05
 
 #: Stored grade: the problem does not exist there, there is no value.
 OUTSIDE, MISSING = 254, 255
@@ -41,12 +45,13 @@ class ServiceSums:
             np.add.at(sums.whole, zones, array[inside])
             sums.add_shares((shares.zone,), shares.share, array.reshape(-1)[shares.at])
 
-    def together(self) -> ServiceSums:
-        """Return the sums of all zones as one zone (zones must not overlap)."""
-        out = ServiceSums(1)
+    def with_total(self) -> ServiceSums:
+        """Return these sums with a last line of all zones (zones must not overlap)."""
         n = self.scope.whole.size
-        for name in ("scope", "valid", "total"):
-            setattr(out, name, getattr(self, name).gathered(0, np.zeros(n, np.int64), 1))
+        out = ServiceSums(n + 1)
+        out.scope, out.valid, out.total = (
+            _appended(sums, n) for sums in (self.scope, self.valid, self.total)
+        )
         return out
 
     def mean(self, scale: float) -> np.ndarray:
@@ -72,15 +77,41 @@ class GradeSums:
     def add(self, drawn: ZonePixels, grades: np.ndarray) -> None:
         """Add a tile of stored grades, uint8 (h, w)."""
         inside = drawn.ids > 0
-        np.add.at(self.counts.whole, (drawn.ids[inside] - 1, grades[inside]), 1)
+        slot = (drawn.ids[inside] - 1) * 256 + grades[inside]
+        size = self.counts.whole.size
+        self.counts.whole += np.bincount(slot, minlength=size).reshape(-1, 256)
         shares = drawn.shares
         code = grades.reshape(-1)[shares.at].astype(np.int64)
         self.counts.add_shares((shares.zone, code), shares.share, np.ones_like(code))
 
-    def table(self, together: bool) -> np.ndarray:
-        """Return pixels (zone, 256), with a last line of all zones if asked for."""
-        if not together:
-            return self.counts.values()
+    def with_total(self) -> GradeSums:
+        """Return these counts with a last line of all zones (zones must not overlap)."""
         n = len(self.counts.whole)
-        whole = self.counts.gathered(0, np.zeros(n, np.int64), 1).values()
-        return np.vstack([self.counts.values(), whole])
+        out = GradeSums(n + 1)
+        out.counts = _appended(self.counts, n)
+        return out
+
+
+def _appended(sums: Sums, n: int) -> Sums:
+    """Return sums of n zones and of all of them, along the first axis."""
+    whole = sums.gathered(0, np.zeros(n, np.int64), 1)
+    out = Sums((n + 1, *sums.whole.shape[1:]))
+    out.whole[:n], out.whole[n:] = sums.whole, whole.whole
+    if sums.part is not None and whole.part is not None:
+        out.part = np.concatenate([sums.part, whole.part])
+    return out
+
+
+def service_means(maps: ServiceMaps, name: str, units: ZoneLayer) -> np.ndarray:
+    """Return the mean of a service over units, float64 (unit,), in the service's own unit.
+
+    NaN where more than `MOST_WITHOUT_DATA` of the pixels on which the service exists have no value.
+    """
+    sums, grid = ServiceSums(len(units)), maps.region.grid
+    for tile in grid.tiles():
+        drawn = zone_pixels(units, grid, tile)
+        if drawn.any():
+            sums.add(drawn, maps.tile(name, tile))
+    enough = sums.valid.values() >= (1 - MOST_WITHOUT_DATA) * sums.scope.values()
+    mean: np.ndarray = np.where(enough, sums.mean(SERVICES[name].scale), np.nan)
+    return mean
