@@ -20,7 +20,7 @@ COARSE_STEP = 16
 MARGIN = 4  # coarse pixels around the region: rasters reach beyond it
 #: Weather of a year against the first: the second was wetter and calmer.
 _YEARS = ((1.0, 1.0), (1.08, 0.94))
-#: Height of the hills and of the noise as a share of the region's width: slopes do not depend on it.
+#: Height of hills and noise as a share of the width: slopes do not depend on the size.
 _HILL, _ROLLING = 0.010, 0.0007
 _HIGHEST = 1180.0  # m, of the plain in the south
 

@@ -39,6 +39,8 @@ _SHRINKAGE = (
     Text(zh="极重度", en="very heavy"),
 )
 _WETLAND_TITLE = Text(zh="湿地萎缩", en="wetland shrinkage")
+_OUTSIDE = 99  # on maps
+_NO_PROBLEM = Text(zh="不在评价范围", en="not assessed there")
 _BOTH = Text(zh="单元内两期均有土地覆盖的面积", en="area of the zone with land cover in both years")
 _NOT_HERE = Text(
     zh="森林退化（缺生物量）、石漠化（缺岩性）、湖库富营养化（缺水质）、沙化的风蚀残丘与戈壁判据不评价",
@@ -71,7 +73,7 @@ def part(context: Context) -> Part:
             continue
         for name in grades.available:
             found = grades.tile(name, tile)
-            shown = np.where(found >= OUTSIDE, 0, found + 1)
+            shown = np.where(found == MISSING, 0, np.where(found == OUTSIDE, _OUTSIDE, found + 1))
             pictures[name].add(tile, shown.astype(np.uint8))
             for drawn in sheets:
                 sums[name].add(drawn, found)
@@ -100,10 +102,9 @@ def part(context: Context) -> Part:
             findings += _finding(problem, counts[-1])
     if before is not None:
         areas = _wetlands(wetland, whole)
-        rows, table, finding = _shrinkage(context, areas, names)
+        rows, table = _shrinkage(context, areas, names)
         out.rows += rows
         tables.append(table)
-        findings += finding if whole or n == 1 else []
     else:
         notes.append(
             Text(
@@ -205,10 +206,12 @@ def _map(context: Context, problem: Problem, picture: ClassMap) -> MapLayer:
     )  # fmt: skip
     seen = set(np.unique(picture.codes).tolist())
     layer = map_layer(problem.id, problem.title, "classes", None, "vegetation")
+    known_classes = [(k + 1, *grade) for k, grade in enumerate(problem.grades)]
+    known_classes.append((_OUTSIDE, _NO_PROBLEM, "#fbfbf8"))
     classes = tuple(
-        MapClass(code=k + 1, title=title, colour=colour)
-        for k, (title, colour) in enumerate(problem.grades)
-        if k + 1 in seen
+        MapClass(code=code, title=title, colour=colour)
+        for code, title, colour in known_classes
+        if code in seen
     )
     return layer.model_copy(update={"classes": classes})
 
@@ -228,7 +231,7 @@ def _wetlands(sums: ChangeSums, whole: bool) -> np.ndarray:
 
 def _shrinkage(
     context: Context, areas: np.ndarray, names: list[tuple[str, Text]]
-) -> tuple[list[Row], AnalysisTable, list[Text]]:
+) -> tuple[list[Row], AnalysisTable]:
     assert context.compared is not None
     method = method_of(context.region, METHOD_ID)
     km2 = context.region.grid.pixel_area_m2 / 1e6
@@ -278,19 +281,7 @@ def _shrinkage(
         ),
         lines=tuple(lines),
     )
-    last = float(share[-1])
-    finding = []
-    if not np.isnan(last):
-        text = _SHRINKAGE[int(grade[-1])]
-        finding = [
-            Text(
-                zh=f"湿地面积较{year}年{'减少' if last > 0 else '增加'}{abs(last):.1f}%"
-                f"（萎缩级别：{text.zh}）。",
-                en=f"Wetland {'shrank' if last > 0 else 'grew'} by {abs(last):.1f} % since {year} "
-                f"(grade of shrinkage: {text.en}).",
-            )
-        ]
-    return rows, table, finding
+    return rows, table
 
 
 def _finding(problem: Problem, counts: np.ndarray) -> list[Text]:
@@ -309,7 +300,7 @@ def _finding(problem: Problem, counts: np.ndarray) -> list[Text]:
     en = ", ".join(f"{t.en} {s:.1f} %" for t, s in parts) or none.en
     return [
         Text(
-            zh=f"{problem.title.zh}（试算，占{problem.denominator.zh}）：{zh}。",
+            zh=f"{problem.title.zh}（试算，面积比例）：{zh}。",
             en=f"{problem.title.en.capitalize()} (provisional), share of area: {en}.",
         )
     ]

@@ -128,7 +128,8 @@ def _sum(
         values = picture.values(service.scale)
         write_map(context.output, name, values, float("nan"), grid, frame)
         title = Text(
-            zh=f"{service.title.zh}（{service.unit}）", en=f"{service.title.en}, {service.unit}"
+            zh=f"{service.title.zh}（{_printed(service.unit)}）",
+            en=f"{service.title.en}, {_printed(service.unit)}",
         )
         layers.append(map_layer(name, title, "continuous", _limits(values), _PALETTES[name]))
     whole = context.layer.partition and n > 1
@@ -306,6 +307,10 @@ def _rules(context: Context, found: list[_Found]) -> tuple[Text, ...]:
     return tuple(rules)
 
 
+def _printed(unit: str) -> str:
+    return unit.replace("hm2 a", "hm²·a").replace("km2 a", "km²·a").replace("m3", "m³")
+
+
 def _finding(context: Context, found: _Found) -> Text:
     service = found.service
     single = len(context.zones) == 1
@@ -318,11 +323,11 @@ def _finding(context: Context, found: _Found) -> Text:
                 zh=f"{service.title.zh}：各单元均无值。",
                 en=f"{service.title.en.capitalize()}: no unit has a value.",
             )
-        low, high = min(seen), max(seen)
+        low, high, unit = min(seen), max(seen), _printed(service.unit)
         return Text(
-            zh=f"{service.title.zh}（试算）：各单元为{low:,.2f}至{high:,.2f} {service.unit}。",
-            en=f"{service.title.en.capitalize()} (provisional): {low:,.2f} to {high:,.2f} "
-            f"{service.unit} by unit.",
+            zh=f"{service.title.zh}（试算）：各单元为{low:,.2f}至{high:,.2f} {unit}。",
+            en=f"{service.title.en.capitalize()} (provisional): {low:,.2f} to {high:,.2f} {unit} "
+            "by unit.",
         )
     value, before = float(found.values()[k]), float(found.values(now=False)[k])
     if math.isnan(value):
@@ -330,8 +335,10 @@ def _finding(context: Context, found: _Found) -> Text:
             zh=f"{service.title.zh}：无值。", en=f"{service.title.en.capitalize()}: no value."
         )
     total = float(found.totals(context.region.grid.pixel_area_m2)[k])
-    zh = f"{value:,.2f} {service.unit}，总量{total:,.0f} {service.total_unit}"
-    en = f"{value:,.2f} {service.unit}, {total:,.0f} {service.total_unit} in all"
+    zh = f"{value:,.2f} {_printed(service.unit)}，总量{total:,.0f} {_printed(service.total_unit)}"
+    en = (
+        f"{value:,.2f} {_printed(service.unit)}, {total:,.0f} {_printed(service.total_unit)} in all"
+    )
     if before > 0 and context.compared is not None:
         rise = 100 * (value - before) / before
         zh += f"，较{context.compared.id}年{'增加' if rise >= 0 else '减少'}{abs(rise):.1f}%"
