@@ -67,7 +67,7 @@ def service_region(
     folder: Path,
     maps: dict[str, np.ndarray | float] | None = None,
     *,
-    tile: int = 16,
+    tile: int = 48,
     units: dict[str, str] | None = None,
     services: dict | None = None,
     dem: tuple[np.ndarray, float] | None = None,

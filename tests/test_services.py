@@ -50,28 +50,25 @@ def potential() -> float:
 # --- closed forms -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("land", "cover", "c"),
-    [
+@pytest.mark.parametrize("pixel", [30.0, 90.0])
+def test_soil_retention_on_a_plane(tmp_path: Path, pixel: float) -> None:
+    # A coarser elevation gives the same plane: nearest pixels would make steps of it.
+    region = service_region(tmp_path, dem=(plane(pixel), pixel))
+    for land, cover, c in (
         (32, 0.4, 0.15),
         (21, 0.8, 0.004),
         (12, 0.5, 0.221 - 0.595 * math.log10(0.5)),
         (42, math.nan, 0.0),
         (61, 0.02, 0.7),
         (52, 0.1, 0.01),
-    ],
-)
-@pytest.mark.parametrize("pixel", [30.0, 90.0])
-def test_soil_retention_on_a_plane(tmp_path: Path, land, cover, c, pixel) -> None:
-    # A coarser elevation gives the same plane: nearest pixels would make steps of it.
-    region = service_region(tmp_path, dem=(plane(pixel), pixel))
-    maps = ServiceMaps(region, view_of(land, cover), YEAR)
-    found = maps.tile("soil_retention", WHOLE)
-    assert found.scope.all()
-    # The file reaches beyond the grid, so its rim has slopes as well.
-    expected = round(100 * potential() * (1 - c))
-    assert np.abs(found.stored - expected).max() <= 1
-    assert maps.soil_loss(WHOLE) == pytest.approx(100 * potential() * c, rel=1e-6)
+    ):
+        maps = ServiceMaps(region, view_of(land, cover), YEAR)
+        found = maps.tile("soil_retention", WHOLE)
+        assert found.scope.all()
+        # The file reaches beyond the grid, so its rim has slopes as well.
+        expected = round(100 * potential() * (1 - c))
+        assert np.abs(found.stored - expected).max() <= 1
+        assert maps.soil_loss(WHOLE) == pytest.approx(100 * potential() * c, rel=1e-6)
 
 
 def test_sand_fixation_by_hand(tmp_path: Path) -> None:
