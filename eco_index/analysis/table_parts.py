@@ -15,6 +15,8 @@ from eco_index.yamlio import Text
 #: Zones named in one sentence; the others are counted.
 MOST_NAMES = 8
 _ZONE = Text(zh="评价单元", en="zone")
+#: A cell of words that has nothing to say.
+NOTHING = Text(zh="—", en="—")
 Cell = float | Text | None
 
 
@@ -86,8 +88,8 @@ def named(
 
 
 def column(zh: str, en: str, unit: str = "") -> AnalysisColumn:
-    """Return a column; the unit 1 is not printed."""
-    return AnalysisColumn(title=Text(zh=zh, en=en), unit="" if unit == "1" else unit)
+    """Return a column."""
+    return AnalysisColumn(title=Text(zh=zh, en=en), unit=unit)
 
 
 def unit_text(unit: str) -> Text:

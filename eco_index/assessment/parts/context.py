@@ -10,7 +10,6 @@ from eco_index.assessment.gather import Gathered
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
-from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import Analysis, Gate, IndexValue, MapLayer, MethodUse, Row, Zone
@@ -70,11 +69,6 @@ class Part:
 def known(value: float) -> float | None:
     """Return a number of a table's cell; None (not evaluated) for NaN."""
     return None if math.isnan(value) else float(value)
-
-
-def rule_texts(method: Method) -> tuple[Text, ...]:
-    """Return the rules of a method in words."""
-    return tuple(rule.text for rule in method.file.rules.values())
 
 
 def years_done(view: CubeView, period: Period) -> list[Period]:
