@@ -78,13 +78,18 @@ def named(
         names = [z for z, c in zip(zones, codes, strict=True) if c == code]
         if not names:
             continue
-        some, more = names[:MOST_NAMES], len(names) > MOST_NAMES
-        list_zh = "、".join(n.zh for n in some) + (f"等{len(names)}个" if more else "")
-        rest = f" and {len(names) - MOST_NAMES} more" if more else ""
-        list_en = ", ".join(n.en for n in some) + rest
+        some = listed(names)
         text = words[code]
-        found.append(Text(zh=f"{zh}{text.zh}：{list_zh}。", en=f"{en}{text.en}: {list_en}."))
+        found.append(Text(zh=f"{zh}{text.zh}：{some.zh}。", en=f"{en}{text.en}: {some.en}."))
     return found
+
+
+def listed(names: Sequence[Text]) -> Text:
+    """Return names in a row; beyond `MOST_NAMES` they are counted."""
+    more = len(names) > MOST_NAMES
+    zh = "、".join(n.zh for n in names[:MOST_NAMES]) + (f"等{len(names)}个" if more else "")
+    rest = f" and {len(names) - MOST_NAMES} more" if more else ""
+    return Text(zh=zh, en=", ".join(n.en for n in names[:MOST_NAMES]) + rest)
 
 
 def column(zh: str, en: str, unit: str = "") -> AnalysisColumn:

@@ -18,6 +18,7 @@ from eco_index.analysis.table_parts import (
     column,
     fits,
     line,
+    listed,
     named,
     notes_of,
     one,
@@ -51,12 +52,14 @@ def intervals_analysis(rows: Sequence[tuple[Text, Interval]], trace: str) -> Ana
         shares: list[Cell] = [sigmas.get(i) for i in ids]
         cells = (r.value, r.low, r.high, unit_text(r.unit), *shares)
         lines.append(line(head, cells, r.basis.provisional))
-        for part in r.left_out:
-            title = PART_TITLES[part]
+    for part, title in PART_TITLES.items():
+        heads = [head for head, r in rows if part in r.left_out]
+        if heads:
+            some = listed(heads)
             notes.append(
                 Text(
-                    zh=f"{head.zh}：区间未含{title.zh}（无法估计）",
-                    en=f"{head.en}: the interval leaves out {title.en} (cannot be estimated)",
+                    zh=f"{some.zh}：区间未含{title.zh}（无法估计）",
+                    en=f"{some.en}: the interval leaves out {title.en} (cannot be estimated)",
                 )
             )
     columns = [
@@ -70,7 +73,7 @@ def intervals_analysis(rows: Sequence[tuple[Text, Interval]], trace: str) -> Ana
         ),
     ]
     sheet = table("主要结果的不确定区间", "Intervals of headline numbers", columns, lines)
-    return analysis_of("uncertainty", basis, trace, [], [sheet], notes, [r.basis for _, r in rows])
+    return analysis_of("intervals", basis, trace, [], [sheet], notes, [r.basis for _, r in rows])
 
 
 def residual_trend_analysis(
@@ -188,6 +191,7 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
     unit = rows[0][1].unit
     if any(r.unit != unit for _, r in rows):
         raise InputError("Effects of different units stand in one table.")
+    moved = "pp" if unit == "%" else unit
     lines, findings = [], []
     for head, r in rows:
         verdict = restoration.VERDICTS[r.verdict]
@@ -219,10 +223,11 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
         )
         if r.verdict != "not_evaluated":
             size, low, high = (f"{v:.3g}" for v in (r.main.effect, r.main.low, r.main.high))
-            gap = "" if unit in ("", "1") else f" {unit}"
+            gap = {"": "", "1": "", "%": " percentage points"}.get(unit, f" {unit}")
+            gap_zh = {"": "", "1": "", "%": "个百分点"}.get(unit, f" {unit}")
             findings.append(
                 Text(
-                    zh=f"{head.zh}：相对对照区变化{size}{gap}（{low}至{high}），{verdict.zh}。",
+                    zh=f"{head.zh}：相对对照区变化{size}{gap_zh}（{low}至{high}），{verdict.zh}。",
                     en=f"{head.en}: {size}{gap} against its controls ({low} to {high}), "
                     f"{verdict.en}.",
                 )
@@ -232,9 +237,9 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
         column("工程区后", "project after", unit),
         column("对照区前", "controls before", unit),
         column("对照区后", "controls after", unit),
-        column("成效", "effect", unit),
-        column("区间下限", "lower end", unit),
-        column("区间上限", "upper end", unit),
+        column("成效", "effect", moved),
+        column("区间下限", "lower end", moved),
+        column("区间上限", "upper end", moved),
         column("区间来源", "source of the interval"),
         column("安慰剂检验", "placebo check"),
         column("参与计算的单元", "units used", "%"),

@@ -56,7 +56,10 @@ class Context:
 
 @dataclass
 class Part:
-    """What a part adds to the summary."""
+    """What a part adds to the summary.
+
+    `intervals`: 95 % intervals of rows that are there already, by their trace key.
+    """
 
     rows: list[Row] = field(default_factory=list)
     maps: list[MapLayer] = field(default_factory=list)
@@ -64,6 +67,7 @@ class Part:
     methods: list[MethodUse] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     gate: Gate | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def known(value: float) -> float | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shapely
 
+from eco_index.analysis.basis import basis_of
 from eco_index.analysis.tables import targets_analysis
 from eco_index.analysis.target_file import Target, load_targets
 from eco_index.analysis.targets import Change, Measured, standings
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.rows import weakest
 from eco_index.grid import polygon_area_m2
+from eco_index.methods import UNSURE, method_of
 from eco_index.summary import TOTAL, IndexValue, Row, read_summary
 from eco_index.zones import load_layer
 
@@ -65,10 +68,13 @@ def _measured(
     if row is not None and row.value is not None:
         # Bounds for missing data alone are no interval of the number.
         interval = row.interval if row.interval_kind == "confidence" else None
-        return Measured(year, row.value, interval, row.provisional, row.evidence)
+        mark = row.evidence
+        if interval is not None:  # what is judged by an interval is no surer than the interval
+            mark = weakest(mark, basis_of(method_of(context.region, "uncertainty")).evidence)
+        return Measured(year, row.value, interval, mark in UNSURE, mark)
     if index is not None and index.value is not None:
         mark = "recalled" if index.provisional else "primary"
-        return Measured(year, index.value, None, index.provisional, mark)  # type: ignore[arg-type]
+        return Measured(year, index.value, None, index.provisional, mark)
     return None
 
 
