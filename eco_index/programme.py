@@ -25,6 +25,16 @@ class SeriesConfig(Strict):
     product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
 
 
+class RestorationConfig(Strict):
+    """Projects whose effect is told, each zone of a layer one project."""
+
+    layer: str = Field(description="layer of the region file; its zones are the projects")
+    first_year: str = Field("first_year", description="column: first year of the works")
+    last_year: str = Field("last_year", description="column: last year of the works")
+    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
+    cell: float = Field(300, gt=0, description="side of the cells that are compared, m")
+
+
 class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
@@ -36,6 +46,8 @@ class AnalysesConfig(Strict):
     grassland_plots: bool = Field(False, description="official grassland cover from plots")
     forest_rate: bool = Field(False, description="official forest coverage rate from map and table")
     ground_truth: bool = False
+    intervals: bool = Field(False, description="95 % intervals of headline numbers")
+    restoration: RestorationConfig | None = None
     baseline: int | None = Field(None, description="year to compare with besides last year")
 
 

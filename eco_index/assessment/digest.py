@@ -47,6 +47,8 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
     ids += ["forest_coverage"] if programme.analyses.forest_rate and with_landcover else []
     ids += ["residual_trend"] if programme.analyses.attribution else []
     ids += ["early_warning"] if programme.analyses.early_warning else []
+    ids += ["uncertainty"] if programme.analyses.intervals else []
+    ids += ["restoration_effect"] if programme.analyses.restoration else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
@@ -71,6 +73,8 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
         unit_data = [data_receipts(region, year) for year in years]
+    if programme.analyses.restoration is not None:
+        layers |= {programme.analyses.restoration.layer}
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
     files.append(layer_path(region, programme.layer, previous.year))
@@ -108,14 +112,15 @@ def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list
     found = [period, period.previous()]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
-    if asked.trend or asked.attribution or asked.early_warning:
+    if asked.trend or asked.attribution or asked.early_warning or asked.restoration:
         found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
     return found
 
 
 def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
     asked, config = programme.analyses, region.config.ground_truth
-    named = [config.plots, config.samples] if asked.ground_truth else []
+    named = [config.plots] if asked.ground_truth else []
+    named += [config.samples] if asked.ground_truth or asked.intervals else []
     named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
     forest = region.config.forest
     named += [forest.table, forest.rain] if asked.forest_rate else []

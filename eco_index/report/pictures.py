@@ -86,9 +86,12 @@ def headline_charts(
         ]
         return figures.headline_figure(panels, [names[z] for z in zones], words, font)
 
-    title = words("chart.headline")
+    title, note = words("chart.headline"), words("chart.headline_note")
+    rows = [row for g in chosen for row in g.rows.values()]
+    if any(row.interval and row.interval_kind == "confidence" for row in rows):
+        note += words("chart.confidence_note")
     return [
-        _picture(data, _numbered(title, n, of, words), title, words("chart.headline_note"))
+        _picture(data, _numbered(title, n, of, words), title, note)
         for data, n, of in _in_parts(summary, draw)
     ]
 

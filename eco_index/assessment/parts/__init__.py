@@ -9,13 +9,16 @@ from eco_index.assessment.parts import (
     baseline,
     forest,
     grassland,
+    intervals,
     pattern,
+    restoration,
     targets,
     trend,
     truth,
     warning,
 )
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.summary import Row
 
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
@@ -23,9 +26,11 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,
+    "intervals": intervals.part,  # before what judges rows by their intervals
     "targets": targets.part,
     "trend": trend.part,
     "attribution": attribution.part,
+    "restoration": restoration.part,
     "early_warning": warning.part,
     "ground_truth": truth.part,
 }
@@ -38,8 +43,19 @@ def parts_of(context: Context) -> list[Part]:
     for key, make in PARTS.items():
         if getattr(asked, key):
             found.append(make(context))
+            context.rows[:] = with_intervals(context.rows, found[-1].intervals)
             context.rows.extend(found[-1].rows)  # later parts may stand on them
     return found
+
+
+def with_intervals(rows: list[Row], intervals: dict[str, tuple[float, float]]) -> list[Row]:
+    """Return rows with the 95 % intervals of their trace keys instead of bounds."""
+    return [
+        row.model_copy(update={"interval": intervals[row.trace], "interval_kind": "confidence"})
+        if row.trace in intervals
+        else row
+        for row in rows
+    ]
 
 
 __all__ = ["PARTS", "Context", "Part", "parts_of"]
