@@ -29,6 +29,9 @@ class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
     trend: TrendConfig | None = None
+    combine: tuple[str, ...] = Field(
+        (), description="layers, or columns of the zones, that zones are combined with"
+    )
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
     attribution: bool = Field(False, description="vegetation beside rain and temperature")
     early_warning: SeriesConfig | None = None

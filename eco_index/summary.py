@@ -122,6 +122,9 @@ class AnalysisTable(Strict):
     corner: Text
     columns: tuple[AnalysisColumn, ...] = Field(min_length=1)
     lines: tuple[AnalysisLine, ...]
+    shown: int | None = Field(
+        None, ge=1, description="lines that a page shows; analyses.csv holds all"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> AnalysisTable:

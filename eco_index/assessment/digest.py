@@ -25,7 +25,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 2
+ASSESSMENT_VERSION = 3
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:
@@ -71,6 +71,7 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
         unit_data = [data_receipts(region, year) for year in years]
+    layers |= set(programme.analyses.combine) & set(region.config.layers)
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
     files.append(layer_path(region, programme.layer, previous.year))

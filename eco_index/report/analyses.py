@@ -48,7 +48,7 @@ def _tables(item: AnalysisTable, words: Words) -> list[Table]:
                 for cell, column in zip(line.cells, item.columns, strict=True)
             ),
         )
-        for line in item.lines
+        for line in item.lines[: item.shown]
     )
     columns = tuple(unit_title(words.name(c.title), c.unit, words) for c in item.columns)
     table = Table(item.caption.get(language), item.corner.get(language), columns, lines)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from eco_index.assessment.parts import (
     attribution,
     baseline,
+    combine,
     forest,
     grassland,
     pattern,
@@ -20,6 +21,7 @@ from eco_index.assessment.parts.context import Context, Part
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
+    "combine": combine.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,
