@@ -13,7 +13,7 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
-from eco_index.assessment.layer_notes import coverage_notes, edition_notes, shift_notes
+from eco_index.assessment.layer_notes import coverage_notes, shift_notes
 from eco_index.assessment.notes import notes_of
 from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.rows import build_rows
@@ -112,7 +112,6 @@ def assess(
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
     notes = notes_of(region, layer, period, compared)
-    notes += edition_notes(region, programme, layer, view, period, compared)
     notes += shift_notes(region, layer, period.year)
     indices, results = _indices(
         region, view, methods, period, compared, units, layer, sums, prefix, notes

@@ -8,6 +8,7 @@ from eco_index.assessment.parts import (
     attribution,
     baseline,
     combine,
+    editions,
     forest,
     grassland,
     pattern,
@@ -31,12 +32,14 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "early_warning": warning.part,
     "ground_truth": truth.part,
 }
+#: Parts that stand in every assessment that has something for them to say.
+ALWAYS: tuple[Callable[[Context], Part], ...] = (editions.part,)
 
 
 def parts_of(context: Context) -> list[Part]:
     """Return the parts a programme asks for, in the order of the report."""
     asked = context.programme.analyses
-    found = []
+    found = [make(context) for make in ALWAYS]
     for key, make in PARTS.items():
         if getattr(asked, key):
             found.append(make(context))
