@@ -33,6 +33,7 @@ class AnalysesConfig(Strict):
         (), description="layers, or columns of the zones, that zones are combined with"
     )
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    leads: bool = Field(False, description="open leads of the ledger in the programme's zones")
     attribution: bool = Field(False, description="vegetation beside rain and temperature")
     early_warning: SeriesConfig | None = None
     targets: bool = Field(False, description="the targets of the region's plan")

@@ -11,6 +11,7 @@ from eco_index.assessment.parts import (
     editions,
     forest,
     grassland,
+    leads,
     pattern,
     targets,
     trend,
@@ -23,6 +24,7 @@ from eco_index.assessment.parts.context import Context, Part
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
     "combine": combine.part,
+    "leads": leads.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,

@@ -57,13 +57,14 @@ class Context:
 
 @dataclass
 class Part:
-    """What a part adds to the summary."""
+    """What a part adds to the summary; `files` are those it wrote beside it, maps apart."""
 
     rows: list[Row] = field(default_factory=list)
     maps: list[MapLayer] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
     methods: list[MethodUse] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     gate: Gate | None = None
 
 
