@@ -50,6 +50,7 @@ class ProgrammeConfig(Strict):
     name: Text
     layer: str
     cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
+    on_demand: bool = Field(False, description="assessed only when asked for by name")
     filter: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="attribute column: accepted values"
     )
