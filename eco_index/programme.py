@@ -39,7 +39,11 @@ class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
     trend: TrendConfig | None = None
+    combine: tuple[str, ...] = Field(
+        (), description="layers, or columns of the zones, that zones are combined with"
+    )
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    leads: bool = Field(False, description="open leads of the ledger in the programme's zones")
     attribution: bool = Field(False, description="vegetation beside rain and temperature")
     early_warning: SeriesConfig | None = None
     targets: bool = Field(False, description="the targets of the region's plan")
@@ -58,6 +62,7 @@ class ProgrammeConfig(Strict):
     name: Text
     layer: str
     cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
+    on_demand: bool = Field(False, description="assessed only when asked for by name")
     filter: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="attribute column: accepted values"
     )

@@ -15,6 +15,8 @@ from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
+from eco_index.ledger import ledger_path, load_parameters, read_ledger
+from eco_index.ledger.known import known_leads, searches
 from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
 from eco_index.period_products import period_parameters
@@ -25,7 +27,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 2
+ASSESSMENT_VERSION = 3
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:
@@ -75,6 +77,7 @@ def assessment_digest(
         unit_data = [data_receipts(region, year) for year in years]
     if programme.analyses.restoration is not None:
         layers |= {programme.analyses.restoration.layer}
+    layers |= set(programme.analyses.combine) & set(region.config.layers)
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
     files.append(layer_path(region, programme.layer, previous.year))
@@ -102,6 +105,7 @@ def assessment_digest(
             "failures": _failures(region, period, view),
             "files": [_file(path) for path in files],
             "unit_data": unit_data,
+            "leads": _leads(region, programme, period),
         }
     )  # fmt: skip
 
@@ -130,6 +134,20 @@ def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) ->
         for dataset in named
         if dataset is not None
     ]
+
+
+def _leads(region: Region, programme: ProgrammeConfig, period: Period) -> Any:
+    """Return what the ledger says of the programme's layer: states, detections, searches."""
+    if not programme.analyses.leads:
+        return None
+    ledger = read_ledger(ledger_path(region))
+    names = (programme.id, programme.layer)
+    return {
+        "parameters": load_parameters().digest,
+        "owner": ledger.opened and [ledger.opened.region, ledger.opened.crs],
+        "leads": [one.record() for one in known_leads(ledger, programme.layer, period)],
+        "searches": [run.model_dump(mode="json") for run in searches(ledger, names, period)],
+    }
 
 
 def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:

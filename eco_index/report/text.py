@@ -16,7 +16,7 @@ LANGUAGES = ("zh", "en")
 NO_VALUE = "—"
 MINUS = "\u2212"
 
-_UNITS = {"km2": "km²", "m2": "m²", "1": "", "km2/km2": "", "count": "", "": ""}
+_UNITS = {"km2": "km²", "hm2": "hm²", "m2": "m²", "1": "", "km2/km2": "", "count": "", "": ""}
 _WORDS = {"pp": "unit.points", "pp/a": "unit.points_per_year", "1/a": "unit.per_year"}
 
 

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from eco_index.assessment.parts import (
     attribution,
     baseline,
+    combine,
+    editions,
     forest,
     grassland,
     intervals,
+    leads,
     pattern,
     restoration,
     targets,
@@ -23,6 +26,8 @@ from eco_index.summary import Row
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
+    "combine": combine.part,
+    "leads": leads.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,
@@ -34,12 +39,14 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "early_warning": warning.part,
     "ground_truth": truth.part,
 }
+#: Parts that stand in every assessment that has something for them to say.
+ALWAYS: tuple[Callable[[Context], Part], ...] = (editions.part,)
 
 
 def parts_of(context: Context) -> list[Part]:
     """Return the parts a programme asks for, in the order of the report."""
     asked = context.programme.analyses
-    found = []
+    found = [make(context) for make in ALWAYS]
     for key, make in PARTS.items():
         if getattr(asked, key):
             found.append(make(context))

@@ -58,7 +58,8 @@ class Context:
 class Part:
     """What a part adds to the summary.
 
-    `intervals`: 95 % intervals of rows that are there already, by their trace key.
+    `intervals`: 95 % intervals of rows that are there already, by their trace key; `files`: those
+    it wrote beside the summary, maps apart.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Part:
     analyses: list[Analysis] = field(default_factory=list)
     methods: list[MethodUse] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     gate: Gate | None = None
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
