@@ -121,6 +121,8 @@ class EditionSums:
         Both periods on the present boundaries.
     own : ZoneSums
         The earlier period on its own boundaries.
+    merged : bool
+        Each of the sums is one, of all zones together.
     """
 
     layer: ZoneLayer
@@ -128,6 +130,7 @@ class EditionSums:
     now: ZoneSums
     before: ZoneSums
     own: ZoneSums
+    merged: bool = False
 
     def mean(self, product: str, within: Sequence[int] | None = None) -> Split:
         """Split the change of a mean (physical units)."""
@@ -139,11 +142,29 @@ class EditionSums:
             *(s.n_class(product, codes).astype(float) for s in (self.now, self.before, self.own))
         )
 
+    def share_of_class(self, product: str, codes: Sequence[int]) -> Split:
+        """Split the change of the share of classes in the area with a class (%)."""
+        return self._split(*(_share(s, product, codes) for s in (self.now, self.before, self.own)))
+
+    def together(self) -> EditionSums:
+        """Return the sums of all zones as one (zones of either edition must not overlap)."""
+        now, before, own = (s.all_zones() for s in (self.now, self.before, self.own))
+        return EditionSums(self.layer, self.earlier, now, before, own, merged=True)
+
     def _split(self, now: np.ndarray, before: np.ndarray, own: np.ndarray) -> Split:
+        if self.merged:
+            return Split(now - own, now - before, before - own)
         places = {zone: k for k, zone in enumerate(self.earlier.ids)}
         at = [places.get(zone, -1) for zone in self.layer.ids]
         there = np.array([own[k] if k >= 0 else np.nan for k in at])
         return Split(now - there, now - before, before - there)
+
+
+def _share(sums: ZoneSums, product: str, codes: Sequence[int]) -> np.ndarray:
+    valid = sums.n_valid(product)
+    out = np.full(valid.shape, np.nan)
+    np.divide(100 * sums.n_class(product, codes), valid, out=out, where=valid > 0)
+    return out
 
 
 def edition_sums(

@@ -383,7 +383,7 @@ def current_tag(tags: Any, period: Period) -> str | None:
 
 
 def _fitting(region: Region, period: Period, programmes: Sequence[str] | None) -> list[str]:
-    names = list(region.programmes) if programmes is None else programmes_of(region, [], programmes)
+    names = programmes_of(region, [], programmes)
     return [n for n in names if period.cadence in region.programmes[n].cadence]
 
 

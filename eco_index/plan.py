@@ -363,7 +363,7 @@ def assessment_folder(region: Region, period: Period, programme: str) -> Path:
 def programmes_of(
     region: Region, periods: Sequence[Period], programmes: Sequence[str] | None
 ) -> list[str]:
-    """Return the programmes asked for, in the region's order.
+    """Return the programmes asked for, in the region's order; of None, all but those on demand.
 
     Raises
     ------
@@ -371,7 +371,7 @@ def programmes_of(
         A programme the region does not have, or one that none of the periods suits.
     """
     if programmes is None:
-        return list(region.programmes)
+        return [name for name, found in region.programmes.items() if not found.on_demand]
     for name in programmes:
         if name not in region.programmes:
             raise UsageError(

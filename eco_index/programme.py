@@ -25,11 +25,25 @@ class SeriesConfig(Strict):
     product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
 
 
+class RestorationConfig(Strict):
+    """Projects whose effect is told, each zone of a layer one project."""
+
+    layer: str = Field(description="layer of the region file; its zones are the projects")
+    first_year: str = Field("first_year", description="column: first year of the works")
+    last_year: str = Field("last_year", description="column: last year of the works")
+    product: Literal["fvc", "ndvi_mean", "ndvi_max"] = "fvc"
+    cell: float = Field(300, gt=0, description="side of the cells that are compared, m")
+
+
 class AnalysesConfig(Strict):
     """What a programme says beyond its indicators."""
 
     trend: TrendConfig | None = None
+    combine: tuple[str, ...] = Field(
+        (), description="layers, or columns of the zones, that zones are combined with"
+    )
     pattern: bool = Field(False, description="patches, edges, transfer matrix (HJ 1171-2021)")
+    leads: bool = Field(False, description="open leads of the ledger in the programme's zones")
     attribution: bool = Field(False, description="vegetation beside rain and temperature")
     early_warning: SeriesConfig | None = None
     targets: bool = Field(False, description="the targets of the region's plan")
@@ -38,6 +52,8 @@ class AnalysesConfig(Strict):
     services: bool = Field(False, description="ecosystem services (HJ 1173-2021), as maps and sums")
     problems: bool = Field(False, description="ecosystem problems (HJ 1174-2021)")
     ground_truth: bool = False
+    intervals: bool = Field(False, description="95 % intervals of headline numbers")
+    restoration: RestorationConfig | None = None
     baseline: int | None = Field(None, description="year to compare with besides last year")
 
 
@@ -48,6 +64,7 @@ class ProgrammeConfig(Strict):
     name: Text
     layer: str
     cadence: tuple[Literal["yearly", "half_yearly"], ...] = Field(min_length=1)
+    on_demand: bool = Field(False, description="assessed only when asked for by name")
     filter: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="attribute column: accepted values"
     )

@@ -122,6 +122,9 @@ class AnalysisTable(Strict):
     corner: Text
     columns: tuple[AnalysisColumn, ...] = Field(min_length=1)
     lines: tuple[AnalysisLine, ...]
+    shown: int | None = Field(
+        None, ge=1, description="lines that a page shows; analyses.csv holds all"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> AnalysisTable:
@@ -131,6 +134,14 @@ class AnalysisTable(Strict):
                     f"line '{line.head.en}' has {len(line.cells)} cells, not {len(self.columns)}"
                 )
         return self
+
+
+class AnalysisPicture(Strict):
+    """A picture (PNG) of an analysis."""
+
+    path: str = Field(description="relative to the summary file")
+    title: Text
+    alt: Text = Field(description="what it shows, for who cannot see it")
 
 
 class Analysis(Strict):
@@ -144,6 +155,7 @@ class Analysis(Strict):
     rules: tuple[Text, ...] = Field((), description="how it was done: formulas, thresholds")
     findings: tuple[Text, ...] = Field((), description="sentences for the head of the report")
     tables: tuple[AnalysisTable, ...] = ()
+    pictures: tuple[AnalysisPicture, ...] = ()
     notes: tuple[Text, ...] = Field((), description="what a reader must know besides")
     trace: str = Field(description="key for `eco trace`")
 
@@ -308,6 +320,9 @@ class Summary(Strict):
     analyses: tuple[Analysis, ...] = ()
     gate: Gate | None = Field(None, description="None: not checked against the ground")
     maps: tuple[MapLayer, ...]
+    files: tuple[str, ...] = Field(
+        (), description="further files that belong to it, relative to the summary file"
+    )
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]
     inputs: tuple[InputDataset, ...]

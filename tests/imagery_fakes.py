@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import rasterio
 from pyproj import CRS, Transformer
 from rasterio.transform import from_origin
@@ -22,12 +20,6 @@ from eco_index.sources.scene import Asset, Scene
 ALBERS = "+proj=aea +lat_1=25 +lat_2=47 +lon_0=105 +ellps=GRS80 +units=m +no_defs"
 CLEAR_QA, CLOUD_QA, SHADOW_QA, SNOW_QA = 21824, 22280, 23888, 30048
 WORLD = (-180.0, -90.0, 180.0, 90.0)
-
-SHARED = Path(os.environ.get("ECO_SHARED", Path(__file__).parents[2] / "shared"))
-needs_shared = pytest.mark.skipif(
-    not (SHARED / "data").is_dir(),
-    reason="real data are not here (folder ../shared, or the environment variable ECO_SHARED)",
-)
 
 
 def grid_of(

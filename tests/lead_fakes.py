@@ -9,7 +9,7 @@ import shapely
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from eco_index.grid import Grid
-from eco_index.leads.records import Detected, Evidence
+from eco_index.ledger.records import Detected, Evidence
 from eco_index.simulation import SimSpec, landscape
 
 NDVI_SOIL, NDVI_VEG = 0.15, 0.90

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import rasterio
 from correlated_fields import covered, field
 from scipy import stats
+from shared_data import DATA, REAL
 
 from eco_index.analysis.early_warning import NOT_EVALUATED as NO_LEVEL
 from eco_index.analysis.early_warning import early_warning
@@ -20,13 +18,7 @@ from eco_index.analysis.weather import Driver
 from eco_index.methods import load_method
 from eco_index.yamlio import Text
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not there (see ECO_SHARED)"),
-]
+pytestmark = REAL
 SPEI = Text(zh="8月SPEI-3", en="SPEI-3 of August")
 YEARS = np.arange(1981, 2026)
 

@@ -66,7 +66,7 @@ def test_residual_trends() -> None:
     both_languages(document)
     first = cells(document)["county 0"]
     assert first["residual trend per 10 years"] == pytest.approx(10 * found.left.slope[0])
-    assert first["R² of the weather"] == pytest.approx(found.r2[0])
+    assert first["explained by the weather"] == pytest.approx(100 * found.r2[0])
     assert first["verdict"].en.startswith("decline beyond the weather")
     assert cells(document)["county 2"]["verdict"] is None
     assert cells(document)["county 2"]["plain trend per 10 years"] is None
@@ -129,8 +129,9 @@ def test_warning() -> None:
     table = cells(document)
     assert table["county 0"]["level"].en == "alert" and table["county 0"]["VCI"] == 0
     assert table["county 11"]["rank (1 is the gravest)"] is None
-    assert "no value this season" in table["county 11"]["level"].en
-    assert document.findings[0].en.startswith("alert: county 0")
+    assert table["county 11"]["level"] is None
+    assert table["county 11"]["why not evaluated"].en == "no value this season"
+    assert document.findings[0].en.startswith("early warning, alert: county 0")
     assert document.findings[0].en.endswith("county 7 and 2 more.")
     assert "等10个" in document.findings[0].zh
 
@@ -143,6 +144,7 @@ def test_targets() -> None:
     both_languages(document)
     row = cells(document)["share of land inside the ecological red line"]
     assert row["distance"] == pytest.approx(-0.26) and row["state"].en == "not met"
+    assert row["kind"].en in ("binding", "expected")
     assert row["target 2025"] == 50.46
     none = cells(document)["forest coverage"]
     assert none["value"] is None and none["state"] is None

@@ -18,7 +18,7 @@ ORDER = {
     "shares": 2, "summary": 2,
     "products": 2.5, "region_sections": 2.5,
     "config": 3, "method_model": 3, "vectors": 3,
-    "methods": 4, "sensors": 4, "zone_labels": 4,
+    "ledger": 4, "methods": 4, "sensors": 4, "zone_labels": 4,
     "sources": 5,
     "warp": 6,
     "kernels": 7,

@@ -24,7 +24,7 @@ from long_cube import (
     zone_series,
 )
 from scipy import stats
-from zone_fakes import RES, X0, Y1
+from zone_fakes import RES, X0, Y1, pixel_box, write_layer
 
 from eco_index.assessment import assess, assessment_digest
 from eco_index.config import Region
@@ -122,6 +122,42 @@ def test_baseline_year_beside_this_one(whole):
         assert now == pytest.approx(series[name][-1])
         assert before == pytest.approx(series[name][0])
         assert change == pytest.approx(now - before)
+
+
+def test_groups_have_lines_of_their_own_in_trend_and_baseline(made, tmp_path):
+    group = {"group": "league", "group_name": {"zh": "league", "en": "league"}}
+    region = build_region(
+        tmp_path, extra={"years": {"first": FIRST, "last": LAST}}, layer_extra={"counties": group}
+    )
+    (tmp_path / "counties.gpkg").unlink()
+    spans = [(0, 20), (20, 40), (40, 64)]
+    shapes = [pixel_box(a, 0, b, HEIGHT) for a, b in spans]
+    write_layer(
+        tmp_path / "counties.gpkg", shapes, league=["A", None, "A"], key_function=["yes"] * 3
+    )
+    summary = assessed((region, made[1]), tmp_path / "a", trend=TrendConfig(), baseline=FIRST)
+    stack = np.stack([arrays_of(y)["fvc"].astype(float) for y in YEARS])
+    stack[stack == 65535] = np.nan
+    members = np.concatenate([stack[:, :, :20], stack[:, :, 40:]], axis=2)
+    series = np.nanmean(members, axis=(1, 2)) / 100
+    peer = pymannkendall.hamed_rao_modification_test(series)
+    n, slope, _, _, tau, p, _ = line(analysis(summary, "trend"), 0, "A (subtotal)")
+    assert n == len(YEARS)
+    assert (slope, tau, p) == pytest.approx((peer.slope, peer.Tau, peer.p))
+    rows = {
+        (r.zone, r.variable): r for r in summary.rows if r.indicator == "trend_class_share"
+    }  # fmt: skip
+    for code in range(-3, 4):
+        parts = [rows[z, f"t{code}"] for z in ("z0", "z2")]
+        area = sum(r.value * r.valid_km2 for r in parts)
+        whole = rows["_group_A", f"t{code}"]
+        assert whole.value * whole.valid_km2 == pytest.approx(area)
+        assert whole.no_data_km2 == pytest.approx(sum(r.no_data_km2 for r in parts))
+    base = analysis(summary, "baseline")
+    k = next(i for i, t in enumerate(base.tables) if "cover" in t.caption.en)
+    now, before, _, _ = line(base, k, "A (subtotal)")
+    assert (now, before) == pytest.approx((series[-1], series[0]))
+    assert line(base, k, "all together")[0] == pytest.approx(np.nanmean(stack[-1]) / 100)
 
 
 def test_a_baseline_that_is_not_there_is_named(made, tmp_path):

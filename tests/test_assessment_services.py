@@ -185,7 +185,7 @@ def test_findings_and_notes_say_what_is_and_what_is_not(whole) -> None:
 def test_the_tile_changes_nothing(made: Made, whole, tmp_path: Path) -> None:
     region = service_region(
         tmp_path / "wide",
-        tile=16,
+        tile=32,
         landcover={"dataset": "map", "rivers": "rivers", "sandy_land": "counties"},
         problems={"erosion_region": "north", "grass_years": [2024]},
     )

@@ -12,6 +12,7 @@ from eco_index.boundaries import boundary_changes, edition_sums
 from eco_index.config import load_region
 from eco_index.errors import InputError, UsageError
 from eco_index.period import Period
+from eco_index.report import render
 from eco_index.report.findings import findings
 from eco_index.report.tables import groups_of, headline_tables
 from eco_index.report.text import Words
@@ -139,6 +140,40 @@ class TestAssessment:
             write_layer(tmp_path / f"{name}.gpkg", OLD[:1])
             digests.append(assessment_digest(region, programme, Period(2025), view))
         assert len(set(digests)) == 3
+
+    def test_table_tells_ground_from_moved_boundaries(self, tmp_path):
+        region = with_editions(tmp_path, partition=True)
+        view = build_cube(region)
+        programme = region.programmes["red_line"]
+        path = assess(region, programme, Period(2025), view, tmp_path / "out")
+        summary = read_summary(path)
+        found = next(a for a in summary.analyses if a.id == "editions")
+        areas, cover, forest = ({x.head.en: x.cells for x in t.lines} for t in found.tables)
+        kinds = [line.cells[0].en for line in found.tables[0].lines]
+        assert kinds == ["moved", "gone", "new"]  # the largest first
+        assert areas["zone 0"][1:] == pytest.approx(
+            [45 * 17 * KM2, 4 * 29 * KM2, 17 * 16 * KM2, 29 * 21 * KM2]
+        )
+        was, now = (year_arrays(y) for y in (2024, 2025))
+        here, there = np.s_[1:30, 1:22], np.s_[1:46, 1:18]
+        own, moved, ground, both, present = cover["zone 0"]
+        assert own == pytest.approx(was["fvc"][there].mean() / 100)
+        assert present == pytest.approx(now["fvc"][here].mean() / 100)
+        assert ground == pytest.approx((now["fvc"][here].mean() - was["fvc"][here].mean()) / 100)
+        assert both == pytest.approx(moved + ground) == pytest.approx(present - own)
+        inside = [np.zeros((48, 64), bool) for _ in range(2)]
+        for x0, y0, x1, y1 in ((1, 1, 18, 46), (20, 30, 30, 40), (44, 2, 50, 9)):
+            inside[0][y0:y1, x0:x1] = True
+        for x0, y0, x1, y1 in ((1, 1, 22, 30), (20, 30, 30, 40), (52, 30, 55, 36)):
+            inside[1][y0:y1, x0:x1] = True
+        own, moved, ground, both, present = forest["all together"]
+        assert own == pytest.approx(100 * (was["forest"][inside[0]] == 1).mean())
+        assert present == pytest.approx(100 * (now["forest"][inside[1]] == 1).mean())
+        assert ground == pytest.approx(present - 100 * (was["forest"][inside[1]] == 1).mean())
+        assert both == pytest.approx(moved + ground)
+        assert "1 are new, 1 are gone" in found.findings[0].en
+        html = {p.name: p for p in render(path)}["report.en.html"].read_text(encoding="utf-8")
+        assert "moved boundaries and change on the ground" in html.lower()
 
 
 class TestGroups:

@@ -1,8 +1,6 @@
 """Connectivity: closed forms, networkx by brute force, FRAGSTATS distances, real forest patches."""
 
 import math
-import os
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
+from shared_data import DATA, real
 
 from eco_index.errors import InputError, UsageError
 from eco_index.indices.connectivity import (
@@ -21,14 +20,6 @@ from eco_index.indices.connectivity import (
     raster_links,
 )
 from eco_index.indices.patches import PatchScan, blocks_of
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
-
-
-def real(test):
-    test = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not there")(test)
-    return pytest.mark.real(test)
 
 
 def links(*rows):

@@ -10,11 +10,7 @@ from typing import Any
 
 import pytest
 import rustac
-from imagery_fakes import (
-    WORLD,
-    catalog_of,
-    write_item,
-)
+from imagery_fakes import WORLD, catalog_of, write_item
 
 from eco_index.catalog import Catalog, completed
 from eco_index.errors import InputError

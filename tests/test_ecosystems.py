@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from shared_data import DATA, real
 
 from eco_index.config import configs_folder
 from eco_index.errors import InputError, UsageError
@@ -15,8 +15,6 @@ from eco_index.indices import ecosystems as eco
 from eco_index.indices.landcover import load_crosswalk, to_lucc
 from eco_index.methods import load_method
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 METHOD = load_method("hj1166_2021")
 LEGENDS = sorted(p.stem for p in (configs_folder() / "crosswalks").glob("*.yaml"))
 
@@ -130,8 +128,7 @@ def test_malformed_crosswalks(tmp_path: Path) -> None:
             eco.load_ecosystem_crosswalk("x", tmp_path)
 
 
-@pytest.mark.real
-@pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not there (see ECO_SHARED)")
+@real
 def test_a_real_map_with_the_wrong_legend_is_refused() -> None:
     """CGLS-LC100 of a protected area, read with the legend of WorldCover: every code is named."""
     path = DATA / "mapme_sierra_de_neiba" / "W080N20_LC100_v3.0.1_2019.tif"

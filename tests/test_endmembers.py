@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import DATA, real
 
 from eco_index.errors import InputError
 from eco_index.indices import endmember_maps as maps
@@ -17,8 +15,6 @@ from eco_index.indices import endmembers as em
 from eco_index.indices.landcover import load_crosswalk
 from eco_index.indices.vegetation import stored_fvc
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 SHAPE = (40, 60)
 GEN = np.random.default_rng(5)
 TYPES = GEN.integers(0, 6, SHAPE).astype(np.uint8)
@@ -153,8 +149,7 @@ def test_bad_input(call: object, complaint: str) -> None:
         call()  # type: ignore[operator]
 
 
-@pytest.mark.real
-@pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not there (see ECO_SHARED)")
+@real
 def test_percentile_pair_retrieves_drone_cover() -> None:
     """Cover by the pair of the river's own NDVI against cover measured from drones (Kuiseb)."""
     from test_groundtruth_real import table

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import DATA, REAL
 
 from eco_index.groundtruth.accuracy import ALL, accuracy_by_type, parameter_accuracy
 from eco_index.groundtruth.gate import gate
@@ -14,13 +14,8 @@ from eco_index.methods import load_method
 
 xlrd = pytest.importorskip("xlrd", reason="the plots are .xls files")
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not there (see ECO_SHARED)"),
-]
+pytestmark = REAL
 
 
 def table(path: Path) -> dict[float, float]:

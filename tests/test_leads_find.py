@@ -18,10 +18,10 @@ from PIL import Image
 from eco_index import cli, leads
 from eco_index.config import load_region
 from eco_index.errors import InputError, UsageError
-from eco_index.leads.chips import chip_path
 from eco_index.leads.columns import COLUMNS, ENTRIES
-from eco_index.leads.ledger import clock
-from eco_index.leads.records import Found
+from eco_index.ledger import chip_path
+from eco_index.ledger.book import clock
+from eco_index.ledger.records import Found
 from eco_index.period import Period
 
 ONE = "test-2025-0001"

@@ -17,7 +17,7 @@ from lead_fakes import detected
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.leads import read_ledger, set_state, writing
 from eco_index.leads.matching import match
-from eco_index.leads.records import (
+from eco_index.ledger.records import (
     NEEDS_NOTE,
     STATES,
     TRANSITIONS,

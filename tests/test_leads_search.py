@@ -19,9 +19,9 @@ from eco_index.config import configs_folder, load_region
 from eco_index.errors import UsageError
 from eco_index.leads import load_parameters
 from eco_index.leads.detect import search
-from eco_index.leads.parameters import LeadParameters
 from eco_index.leads.scan import scan
 from eco_index.leads.shapes import shape_of
+from eco_index.ledger.parameters import LeadParameters
 from eco_index.period import Period
 from eco_index.simulation import SimSpec
 from eco_index.zone_raster import zone_ids

@@ -1,20 +1,16 @@
 """Patches of class maps: FRAGSTATS tables, scipy's labels, and any tiling."""
 
-import os
-from pathlib import Path
-
 import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from shared_data import DATA, real
 
 from eco_index.errors import InputError, UsageError
 from eco_index.indices.patches import PatchScan, blocks_of, find_patches
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 FRAGSTATS = DATA / "landscape30_fragstats"
 
 
@@ -140,8 +136,7 @@ def test_an_all_missing_map_has_no_patch():
     assert len(table) == 0 and table.class_pixels.tolist() == [0]
 
 
-@pytest.mark.real
-@pytest.mark.skipif(not FRAGSTATS.is_dir(), reason="the real data are not there")
+@real
 def test_patch_table_of_fragstats():
     import pandas as pd
     import rasterio

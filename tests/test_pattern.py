@@ -1,8 +1,6 @@
 """Pattern of HJ 1171-2021: FRAGSTATS, pylandstats, pandas, hand-made cases."""
 
 import math
-import os
-from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import DATA, real
 
 from eco_index.errors import InputError
 from eco_index.indices.patches import find_patches
@@ -21,14 +20,6 @@ from eco_index.indices.pattern import (
     transfer,
 )
 from eco_index.methods import load_method
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
-
-
-def real(test):
-    test = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not there")(test)
-    return pytest.mark.real(test)
 
 
 def read(name):

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eco_index import composite, pipeline
-from eco_index.config import Region
+from eco_index.config import Region, load_region
 from eco_index.cube import TaskRecord
 from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
 from eco_index.period import Period
-from eco_index.plan import Plan, plan
+from eco_index.plan import Plan, plan, programmes_of
 from eco_index.tasks import Task, TileIndex, judge
 
 YEAR = Period(2025)
@@ -256,3 +256,13 @@ def test_a_digest_is_equal_exactly_for_equal_inputs(inputs: dict[str, Any], othe
     assert again.state == ("done" if same else "stale")
     if not same:
         assert again.reason == "changed since: a"
+
+
+def test_programmes_on_demand_are_assessed_only_when_named() -> None:
+    region = load_region(Path(__file__).parents[1] / "configs" / "regions" / "inner_mongolia.yaml")
+    assert "regional_reserves" in region.programmes
+    usual = programmes_of(region, [YEAR], None)
+    assert usual and "regional_reserves" not in usual
+    for period in (YEAR, Period(2025, 1)):
+        assert programmes_of(region, [period], ["regional_reserves"]) == ["regional_reserves"]
+    assert "自治区级" in region.programmes["regional_reserves"].filter["level"]

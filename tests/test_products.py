@@ -9,16 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagery_fakes import (
-    CLEAR_QA,
-    SHARED,
-    WORLD,
-    catalog_of,
-    grid_of,
-    needs_shared,
-    origin_over,
-    write_raster,
-)
+from imagery_fakes import CLEAR_QA, WORLD, catalog_of, grid_of, origin_over, write_raster
+from shared_data import DATA, needs_shared
 
 from eco_index.catalog import Catalog, completed
 from eco_index.composite import composite_tile
@@ -163,7 +155,7 @@ def test_a_record_takes_its_own_platforms_only(tmp_path: Path) -> None:
 @needs_shared
 def test_real_landsat_directory(tmp_path: Path) -> None:
     """A real MTL, real QA_RADSAT: the same scene and mask as by its STAC item."""
-    folder = SHARED.resolve() / "data" / "landsat8_c2l2_001062_allcloud"
+    folder = DATA / "landsat8_c2l2_001062_allcloud"
     access = {"type": "product_folder", "path": str(folder), "layout": "landsat_c2"}
     made = catalog(tmp_path, "landsat_oli_c2l2", access)
     (scene,) = search(made, dt.date(2020, 10, 31), dt.date(2020, 10, 31)).scenes

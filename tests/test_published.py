@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import DATA
 from unit_inputs import unit
 
 from eco_index.indicators import (
@@ -32,7 +33,7 @@ from eco_index.indicators.grassland import GrasslandCover, region_cover
 from eco_index.indices.water import water_volume
 from eco_index.methods import load_method
 
-CHECKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "checks"
+CHECKS = DATA / "checks"
 EQI = load_method("eqi_2021")
 CLASSES = [c.id for c in EQI.file.classes]
 LOWER = {c.id: EQI.number(c.lower).required if c.lower else 0.0 for c in EQI.file.classes}

@@ -1,10 +1,10 @@
 """Real imagery, each described in a catalogue of its own, read by the code of any other archive."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import REAL, ROOT, SHARED
 
 from eco_index import pipeline
 from eco_index.config import load_region
@@ -12,17 +12,9 @@ from eco_index.cube import open_archive
 from eco_index.period import Period
 from eco_index.summary import read_summary
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared"))
 WHOLE = (slice(None), slice(None))
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        not (SHARED / "data").is_dir(),
-        reason="the real data are not there: shared/data beside the checkout, or ECO_SHARED",
-    ),
-]
+pytestmark = REAL
 
 
 @pytest.fixture

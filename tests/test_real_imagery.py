@@ -9,14 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from imagery_fakes import (
-    SHARED,
-    catalog_of,
-    needs_shared,
-    reference_bilinear,
-    reference_position,
-)
+from imagery_fakes import catalog_of, reference_bilinear, reference_position
 from rasterio.warp import Resampling, reproject
+from shared_data import DATA, REAL, SHARED
 
 from eco_index import sensors
 from eco_index.composite import Composite, composite_tile
@@ -26,14 +21,12 @@ from eco_index.indices import vegetation
 from eco_index.period import Month
 from eco_index.sources import Manifest, acquire, open_source
 
-pytestmark = [pytest.mark.real, needs_shared]
-
-DATA = SHARED / "data"
+pytestmark = REAL
 
 
 @pytest.fixture(autouse=True)
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ECO_SHARED", os.fspath(SHARED.resolve()))
+    monkeypatch.setenv("ECO_SHARED", os.fspath(SHARED))
 
 
 def region_of(name: str) -> Region:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import rasterio
-from imagery_fakes import SHARED, WORLD, catalog_of, needs_shared
+from imagery_fakes import WORLD, catalog_of
+from shared_data import DATA, REAL
 
 from eco_index import sensors
 from eco_index.catalog import Catalog, completed
@@ -22,9 +22,7 @@ from eco_index.sources.landsat_products import read_mtl
 from eco_index.sources.opening import open_asset
 from eco_index.sources.preflight import check_scene
 
-pytestmark = [pytest.mark.real, needs_shared]
-
-DATA = SHARED.resolve() / "data"
+pytestmark = REAL
 
 
 def catalog(tmp_path: Path, record: str, access: dict[str, Any], **more: Any) -> Catalog:

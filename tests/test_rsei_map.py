@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,6 @@ from eco_index.indices.rsei_kernels import MISSING
 from eco_index.indices.tasselled import WetnessSet, wetness, wetness_set
 from eco_index.methods import load_method
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 OLI = wetness_set("landsat-8", "sr")
 SETS = sorted({k.partition(".")[0] for k in load_method("tasselled_cap").numbers})
 

@@ -2,8 +2,6 @@
 
 import datetime
 import math
-import os
-from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import DATA, real
 
 from eco_index.errors import InputError
 from eco_index.indices import soil, terrain
@@ -18,14 +17,7 @@ from eco_index.indices.doors import over_blocks, with_halo
 from eco_index.indices.soil_chain import RetentionChain, soil_retention
 from eco_index.methods import load_method
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 M = load_method("hj1173_2021")
-
-
-def real(test):
-    test = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not there")(test)
-    return pytest.mark.real(test)
 
 
 def plane(angle, toward, shape=(6, 7), dx=30.0, dy=20.0):

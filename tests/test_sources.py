@@ -13,14 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from imagery_fakes import (
-    WORLD,
-    catalog_of,
-    grid_of,
-    landsat_entry,
-    write_item,
-    write_raster,
-)
+from imagery_fakes import WORLD, catalog_of, grid_of, landsat_entry, write_item, write_raster
 
 from eco_index.catalog import Catalog
 from eco_index.errors import InputError, UsageError

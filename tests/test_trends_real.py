@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pymannkendall as mk
 import pytest
 import rasterio
+from shared_data import DATA, REAL
 
 from eco_index.trends import NOT_TESTED, lines, trends
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not there (see ECO_SHARED)"),
-]
+pytestmark = REAL
 
 
 def same(found, k, want):

@@ -74,6 +74,8 @@ def test_linear_ramps_are_reproduced_at_pixel_centres(crs: str, size: float, pix
             placement.as_tuple(),
             decode,
             True,
+            np.empty((0, 0), np.int16),  # no source index is kept
+            0,
         )
         got = out / 10000.0 * pixels
         step = pixels / 10000.0 / 2

@@ -1,27 +1,19 @@
 """RWEQ and water conservation of HJ 1173-2021: hand computation, real inputs with their traps."""
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import DATA, real
 
 from eco_index.errors import InputError
 from eco_index.indices import water, wind
 from eco_index.methods import load_method
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 GOBI = DATA / "mongolia_rweq_inputs"
 M = load_method("hj1173_2021")
-
-
-def real(test):
-    test = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not there")(test)
-    return pytest.mark.real(test)
 
 
 def gobi(name):

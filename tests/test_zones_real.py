@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import geopandas as gpd
@@ -13,6 +12,7 @@ import shapely
 import yaml
 from outputs import written
 from pyproj import Geod
+from shared_data import DATA, REAL, ROOT
 
 from eco_index.config import Region, load_region
 from eco_index.errors import InputError
@@ -22,14 +22,9 @@ from eco_index.zone_raster import zone_pixels
 from eco_index.zone_shift import find_shift
 from eco_index.zones import load_layer
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("ECO_SHARED", ROOT.parent / "shared")) / "data"
 FOLDER = DATA / "inner_mongolia_admin_datav"
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="shared/data is not there (see ECO_SHARED)"),
-]
+pytestmark = REAL
 
 
 def make(folder: Path, resolution: float, layers: dict[str, dict]) -> Region:

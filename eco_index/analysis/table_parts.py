@@ -15,6 +15,8 @@ from eco_index.yamlio import Text
 #: Zones named in one sentence; the others are counted.
 MOST_NAMES = 8
 _ZONE = Text(zh="评价单元", en="zone")
+#: A cell of words that has nothing to say.
+NOTHING = Text(zh="—", en="—")
 Cell = float | Text | None
 
 
@@ -76,18 +78,23 @@ def named(
         names = [z for z, c in zip(zones, codes, strict=True) if c == code]
         if not names:
             continue
-        some, more = names[:MOST_NAMES], len(names) > MOST_NAMES
-        list_zh = "、".join(n.zh for n in some) + (f"等{len(names)}个" if more else "")
-        rest = f" and {len(names) - MOST_NAMES} more" if more else ""
-        list_en = ", ".join(n.en for n in some) + rest
+        some = listed(names)
         text = words[code]
-        found.append(Text(zh=f"{zh}{text.zh}：{list_zh}。", en=f"{en}{text.en}: {list_en}."))
+        found.append(Text(zh=f"{zh}{text.zh}：{some.zh}。", en=f"{en}{text.en}: {some.en}."))
     return found
 
 
+def listed(names: Sequence[Text]) -> Text:
+    """Return names in a row; beyond `MOST_NAMES` they are counted."""
+    more = len(names) > MOST_NAMES
+    zh = "、".join(n.zh for n in names[:MOST_NAMES]) + (f"等{len(names)}个" if more else "")
+    rest = f" and {len(names) - MOST_NAMES} more" if more else ""
+    return Text(zh=zh, en=", ".join(n.en for n in names[:MOST_NAMES]) + rest)
+
+
 def column(zh: str, en: str, unit: str = "") -> AnalysisColumn:
-    """Return a column; the unit 1 is not printed."""
-    return AnalysisColumn(title=Text(zh=zh, en=en), unit="" if unit == "1" else unit)
+    """Return a column."""
+    return AnalysisColumn(title=Text(zh=zh, en=en), unit=unit)
 
 
 def unit_text(unit: str) -> Text:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from eco_index.analysis import early_warning, residual_trend, restoration
 from eco_index.analysis.basis import weakest
 from eco_index.analysis.early_warning import Warnings
 from eco_index.analysis.residual_trend import ResidualTrends
 from eco_index.analysis.restoration import Restoration
 from eco_index.analysis.table_parts import (
+    NOTHING,
     Cell,
     analysis_of,
     column,
     fits,
     line,
+    listed,
     named,
     notes_of,
     one,
@@ -22,7 +26,7 @@ from eco_index.analysis.table_parts import (
     unit_text,
 )
 from eco_index.analysis.target_file import TargetFile
-from eco_index.analysis.targets import DIRECTIONS, STATES, Standing
+from eco_index.analysis.targets import DIRECTIONS, KINDS, STATES, Standing
 from eco_index.analysis.uncertainty import PART_TITLES, Interval
 from eco_index.errors import InputError
 from eco_index.summary import Analysis, AnalysisTable
@@ -48,12 +52,14 @@ def intervals_analysis(rows: Sequence[tuple[Text, Interval]], trace: str) -> Ana
         shares: list[Cell] = [sigmas.get(i) for i in ids]
         cells = (r.value, r.low, r.high, unit_text(r.unit), *shares)
         lines.append(line(head, cells, r.basis.provisional))
-        for part in r.left_out:
-            title = PART_TITLES[part]
+    for part, title in PART_TITLES.items():
+        heads = [head for head, r in rows if part in r.left_out]
+        if heads:
+            some = listed(heads)
             notes.append(
                 Text(
-                    zh=f"{head.zh}：区间未含{title.zh}（无法估计）",
-                    en=f"{head.en}: the interval leaves out {title.en} (cannot be estimated)",
+                    zh=f"{some.zh}：区间未含{title.zh}（无法估计）",
+                    en=f"{some.en}: the interval leaves out {title.en} (cannot be estimated)",
                 )
             )
     columns = [
@@ -67,7 +73,7 @@ def intervals_analysis(rows: Sequence[tuple[Text, Interval]], trace: str) -> Ana
         ),
     ]
     sheet = table("主要结果的不确定区间", "Intervals of headline numbers", columns, lines)
-    return analysis_of("uncertainty", basis, trace, [], [sheet], notes, [r.basis for _, r in rows])
+    return analysis_of("intervals", basis, trace, [], [sheet], notes, [r.basis for _, r in rows])
 
 
 def residual_trend_analysis(
@@ -90,7 +96,7 @@ def residual_trend_analysis(
     per_zh, per_en = (
         ("每年", "per year") if scale == 1 else (f"每{scale:g}年", f"per {scale:g} years")
     )
-    unit = found.unit
+    unit = {"%": "pp", "1": "1"}.get(found.unit, found.unit) + ("/a" if scale == 1 else "")
     words = [residual_trend.VERDICTS[int(v)] for v in found.verdict]
     years = [residual_trend.YEAR_VERDICTS[int(v)] for v in found.year_verdict]
     provisional = found.basis.provisional
@@ -101,7 +107,7 @@ def residual_trend_analysis(
                 found.n[k],
                 scale * found.plain.slope[k],
                 found.plain.p[k],
-                found.r2[k],
+                100 * found.r2[k],
                 scale * found.left.slope[k],
                 found.left.p[k],
                 found.separable[k],
@@ -112,22 +118,22 @@ def residual_trend_analysis(
         for k, zone in enumerate(zones)
     ]
     columns = [
-        column("年数", "years"),
+        column("年数", "years", "count"),
         column(f"原趋势（{per_zh}）", f"plain trend {per_en}", unit),
-        column("原趋势p值", "p of the plain trend"),
-        column("气候解释率R²", "R² of the weather"),
+        column("原趋势p值", "p of the plain trend", "1"),
+        column("气候解释率R²", "explained by the weather", "%"),
         column(f"残差趋势（{per_zh}）", f"residual trend {per_en}", unit),
-        column("残差趋势p值", "p of the residual trend"),
-        column("可分离度", "separable share"),
+        column("残差趋势p值", "p of the residual trend", "1"),
+        column("可分离度", "separable share", "1"),
         column("判定", "verdict"),
     ]
     year_columns = [
-        column("植被标准化距平", "standardised anomaly of vegetation"),
+        column("植被标准化距平", "standardised anomaly of vegetation", "1"),
         *(
-            column(f"标准化距平：{title.zh}", f"standardised anomaly: {title.en}")
+            column(f"标准化距平：{title.zh}", f"standardised anomaly: {title.en}", "1")
             for title in found.titles
         ),
-        column("与气候预测之差（标准化）", "difference from the prediction (studentised)"),
+        column("与气候预测之差（标准化）", "difference from the prediction (studentised)", "1"),
         column("判定", "verdict"),
     ]
     this_year = [
@@ -136,7 +142,7 @@ def residual_trend_analysis(
     ]
     year = found.year
     findings = [
-        *named(zones, found.verdict, residual_trend.VERDICTS, (-1, 9), "", ""),
+        *named(zones, found.verdict, residual_trend.VERDICTS, (-1, -3, -2, 9), "", ""),
         *named(
             zones,
             found.year_verdict,
@@ -146,12 +152,28 @@ def residual_trend_analysis(
             f"{year}: ",
         ),
     ]
+    if not findings:
+        findings = [_no_decline(found)]
     tables = [
         table("植被趋势与气候", "Vegetation trends beside the weather", columns, over),
         table(f"{year}年植被与气候距平", f"Anomalies of {year}", year_columns, this_year),
     ]
     return analysis_of(
-        "residual_trend", found.basis, trace, findings, tables, notes_of(found.basis), [found.basis]
+        "attribution", found.basis, trace, findings, tables, notes_of(found.basis), [found.basis]
+    )
+
+
+def _no_decline(found: ResidualTrends) -> Text:
+    """Return the sentence for zones of which none declines or is low."""
+    codes = np.concatenate([found.verdict, found.year_verdict])
+    if (codes == residual_trend.NOT_EVALUATED).all():
+        return Text(
+            zh="植被与气候：无单元可评价。",
+            en="Vegetation and weather: no zone could be evaluated.",
+        )
+    return Text(
+        zh="植被与气候：可评价的单元中没有显著下降，本年也没有偏低。",
+        en="Vegetation and weather: no zone that could be evaluated declines or is low this year.",
     )
 
 
@@ -169,6 +191,7 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
     unit = rows[0][1].unit
     if any(r.unit != unit for _, r in rows):
         raise InputError("Effects of different units stand in one table.")
+    moved = "pp" if unit == "%" else unit
     lines, findings = [], []
     for head, r in rows:
         verdict = restoration.VERDICTS[r.verdict]
@@ -200,10 +223,11 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
         )
         if r.verdict != "not_evaluated":
             size, low, high = (f"{v:.3g}" for v in (r.main.effect, r.main.low, r.main.high))
-            gap = "" if unit in ("", "1") else f" {unit}"
+            gap = {"": "", "1": "", "%": " percentage points"}.get(unit, f" {unit}")
+            gap_zh = {"": "", "1": "", "%": "个百分点"}.get(unit, f" {unit}")
             findings.append(
                 Text(
-                    zh=f"{head.zh}：相对对照区变化{size}{gap}（{low}至{high}），{verdict.zh}。",
+                    zh=f"{head.zh}：相对对照区变化{size}{gap_zh}（{low}至{high}），{verdict.zh}。",
                     en=f"{head.en}: {size}{gap} against its controls ({low} to {high}), "
                     f"{verdict.en}.",
                 )
@@ -213,9 +237,9 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
         column("工程区后", "project after", unit),
         column("对照区前", "controls before", unit),
         column("对照区后", "controls after", unit),
-        column("成效", "effect", unit),
-        column("区间下限", "lower end", unit),
-        column("区间上限", "upper end", unit),
+        column("成效", "effect", moved),
+        column("区间下限", "lower end", moved),
+        column("区间上限", "upper end", moved),
         column("区间来源", "source of the interval"),
         column("安慰剂检验", "placebo check"),
         column("参与计算的单元", "units used", "%"),
@@ -227,7 +251,9 @@ def restoration_analysis(rows: Sequence[tuple[Text, Restoration]], trace: str) -
     )
 
 
-def warning_analysis(found: Warnings, zones: Sequence[Text], trace: str) -> Analysis:
+def warning_analysis(
+    found: Warnings, zones: Sequence[Text], trace: str, *, variable: Text | None = None
+) -> Analysis:
     """Return the table of early warning.
 
     Parameters
@@ -238,31 +264,50 @@ def warning_analysis(found: Warnings, zones: Sequence[Text], trace: str) -> Anal
         Their names.
     trace : str
         Key for ``eco trace``.
+    variable : Text, optional
+        What was compared, for the table's caption.
     """
     fits(found.level, zones)
     lines = []
     for k, zone in enumerate(zones):
-        level = early_warning.LEVELS[int(found.level[k])]
-        reason = early_warning.REASONS[found.reason[k]]
-        if reason.en:
-            level = Text(zh=f"{level.zh}（{reason.zh}）", en=f"{level.en} ({reason.en})")
         figures = (found.value, found.n, found.mean, found.z, found.percentile, found.vci)
+        reason = early_warning.REASONS[found.reason[k]] if found.reason[k] else NOTHING
+        words = (early_warning.LEVELS[int(found.level[k])], reason)
         rank = found.rank[k] if found.rank[k] else None
-        lines.append(line(zone, (*(a[k] for a in figures), rank, level), found.basis.provisional))
+        lines.append(line(zone, (*(a[k] for a in figures), rank, *words), found.basis.provisional))
     columns = [
         column("当季值", "this season", found.unit),
-        column("历史年数", "years of history"),
+        column("历史年数", "years of history", "count"),
         column("历史均值", "mean of history", found.unit),
-        column("z值", "z"),
+        column("z值", "z", "1"),
         column("百分位", "percentile", "%"),
         column("VCI", "VCI"),
-        column("名次（1为最差）", "rank (1 is the gravest)"),
+        column("名次（1为最差）", "rank (1 is the gravest)", "count"),
         column("等级", "level"),
+        column("未评价原因", "why not evaluated"),
     ]
-    findings = named(zones, found.level, early_warning.LEVELS, (3, 2, 1), "", "")
-    sheet = table("早期预警", "Early warning", columns, lines)
+    findings = named(
+        zones, found.level, early_warning.LEVELS, (3, 2, 1), "早期预警", "early warning, "
+    )
+    if not findings:
+        findings = [_no_warning(found)]
+    caption = Text(zh="早期预警", en="Early warning")
+    if variable is not None:
+        caption = Text(zh=f"早期预警：{variable.zh}", en=f"Early warning: {variable.en}")
+    sheet = table(caption.zh, caption.en, columns, lines)
     return analysis_of(
         "early_warning", found.basis, trace, findings, [sheet], notes_of(found.basis), [found.basis]
+    )
+
+
+def _no_warning(found: Warnings) -> Text:
+    """Return the sentence for zones of which none has a level."""
+    n = int((found.level != early_warning.NOT_EVALUATED).sum())
+    if not n:
+        return Text(zh="早期预警：无单元可评价。", en="Early warning: no zone could be evaluated.")
+    return Text(
+        zh=f"早期预警：{n}个可评价单元均正常。",
+        en=f"Early warning: all of {n} zones that could be evaluated are normal.",
     )
 
 
@@ -287,9 +332,10 @@ def targets_analysis(file: TargetFile, found: Sequence[Standing], trace: str) ->
         )
         moved = s.change.value if s.change else None
         cells = (m.value, low, high, aim, s.distance, unit_text(s.target.unit), moved)
-        words = (DIRECTIONS[s.direction], STATES[s.state])
-        lines.append(line(s.target.title, (*cells, *words), s.provisional))
+        words = (DIRECTIONS[s.direction], _state(s))
+        lines.append(line(s.target.title, (KINDS[s.target.kind], *cells, *words), s.provisional))
     columns = [
+        column("性质", "kind"),
         column("现状值", "value"),
         column("区间下限", "lower end"),
         column("区间上限", "upper end"),
@@ -325,3 +371,11 @@ def targets_analysis(file: TargetFile, found: Sequence[Standing], trace: str) ->
         ),
         trace=trace,
     )
+
+
+def _state(s: Standing) -> Text:
+    """Return the state in words, marked where it rests on unsure numbers."""
+    state = STATES[s.state]
+    if not s.provisional or s.state == "not_evaluated":
+        return state
+    return Text(zh=f"{state.zh}（试算）", en=f"{state.en} (provisional)")

@@ -15,6 +15,8 @@ from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of, period_digest
 from eco_index.indicators import INDICATORS
+from eco_index.ledger import ledger_path, load_parameters, read_ledger
+from eco_index.ledger.known import known_leads, searches
 from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
 from eco_index.period_products import period_parameters
@@ -28,7 +30,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 2
+ASSESSMENT_VERSION = 3
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:
@@ -50,6 +52,8 @@ def programme_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
     ids += ["forest_coverage"] if programme.analyses.forest_rate and with_landcover else []
     ids += ["residual_trend"] if programme.analyses.attribution else []
     ids += ["early_warning"] if programme.analyses.early_warning else []
+    ids += ["uncertainty"] if programme.analyses.intervals else []
+    ids += ["restoration_effect"] if programme.analyses.restoration else []
     ids += ["hj1176_2021"] if programme.analyses.ground_truth else []
     ids += ["hj1171_2021"] if programme.analyses.pattern and with_landcover else []
     return [m for m in dict.fromkeys(ids) if m in known]
@@ -74,6 +78,9 @@ def assessment_digest(
         layers |= {region.config.units} | ({"red_line"} & set(region.config.layers))
         files += [statistics_path(region, year) for year in years]
         unit_data = [data_receipts(region, year) for year in years]
+    if programme.analyses.restoration is not None:
+        layers |= {programme.analyses.restoration.layer}
+    layers |= set(programme.analyses.combine) & set(region.config.layers)
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
     files.append(layer_path(region, programme.layer, previous.year))
@@ -102,6 +109,7 @@ def assessment_digest(
             "files": [_file(path) for path in files],
             "unit_data": unit_data,
             "services": _services(region, programme, years),
+            "leads": _leads(region, programme, period),
         }
     )  # fmt: skip
 
@@ -138,14 +146,15 @@ def _periods(
         found += [Period(year, period.half) for year in region.config.problems.grass_years]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
-    if asked.trend or asked.attribution or asked.early_warning:
+    if asked.trend or asked.attribution or asked.early_warning or asked.restoration:
         found += [Period(y, period.half) for y in range(view.axis.years[0], period.year)]
     return found
 
 
 def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) -> list[Path | None]:
     asked, config = programme.analyses, region.config.ground_truth
-    named = [config.plots, config.samples] if asked.ground_truth else []
+    named = [config.plots] if asked.ground_truth else []
+    named += [config.samples] if asked.ground_truth or asked.intervals else []
     named += [config.grassland_plots, config.grassland_areas] if asked.grassland_plots else []
     forest = region.config.forest
     named += [forest.table, forest.rain] if asked.forest_rate else []
@@ -155,6 +164,20 @@ def _ground_truth(region: Region, programme: ProgrammeConfig, period: Period) ->
         for dataset in named
         if dataset is not None
     ]
+
+
+def _leads(region: Region, programme: ProgrammeConfig, period: Period) -> Any:
+    """Return what the ledger says of the programme's layer: states, detections, searches."""
+    if not programme.analyses.leads:
+        return None
+    ledger = read_ledger(ledger_path(region))
+    names = (programme.id, programme.layer)
+    return {
+        "parameters": load_parameters().digest,
+        "owner": ledger.opened and [ledger.opened.region, ledger.opened.crs],
+        "leads": [one.record() for one in known_leads(ledger, programme.layer, period)],
+        "searches": [run.model_dump(mode="json") for run in searches(ledger, names, period)],
+    }
 
 
 def _failures(region: Region, period: Period, view: CubeView) -> list[Any]:

@@ -13,9 +13,10 @@ from eco_index import __version__
 from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
-from eco_index.assessment.layer_notes import coverage_notes, edition_notes, shift_notes
+from eco_index.assessment.layer_notes import coverage_notes, shift_notes
 from eco_index.assessment.notes import notes_of
 from eco_index.assessment.parts import Context, parts_of
+from eco_index.assessment.parts.leads import FOLDER as LEADS
 from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
 from eco_index.assessment.totals import totals
@@ -91,6 +92,8 @@ def assess(
             where=f"{view.path}, programme {programme.id}",
             fix=f"run it first: eco run {region.config.path.name} --period {period.id}",
         )
+    # At first: what changes while this runs makes the summary stale.
+    digest = assessment_digest(region, programme, period, view)
     earlier = period.previous()
     interim = region.config.is_interim(period)
     # A part of a season is not compared with a whole one.
@@ -112,7 +115,6 @@ def assess(
     )  # fmt: skip
     prefix = f"{programme.id}/{period.id}"
     notes = notes_of(region, layer, period, compared)
-    notes += edition_notes(region, programme, layer, view, period, compared)
     notes += shift_notes(region, layer, period.year)
     indices, results = _indices(
         region, view, methods, period, compared, units, layer, sums, prefix, notes
@@ -173,6 +175,7 @@ def assess(
         analyses=tuple(analyses),
         gate=next((part.gate for part in parts if part.gate is not None), None),
         maps=maps,
+        files=tuple(name for part in parts for name in part.files),
         quality=tuple(quality),
         failures=tuple(failures),
         inputs=tuple(sources.inputs_of(region, programme, period, view)),
@@ -182,7 +185,7 @@ def assess(
             snapshot=tags.get(tag, view.snapshot) if tag else view.snapshot,
             tag=tag,
             previous_snapshot=view.snapshot if compared else None,
-            input_digest=assessment_digest(region, programme, period, view),
+            input_digest=digest,
             code_version=__version__,
             schema_version=SCHEMA_VERSION,
             grid=region.grid.signature(),
@@ -194,14 +197,14 @@ def assess(
     partial = output / "summary.json.partial"
     write_summary(summary, partial)
     os.replace(partial, path)
-    _forget_maps(output, summary)
+    _forget_files(output, summary)
     return path
 
 
-def _forget_maps(output: Path, summary: Summary) -> None:
-    """Delete maps of an earlier summary that this one does not name."""
-    named = {output / layer.path for layer in summary.maps}
-    for path in (output / "maps").glob("*.tif"):
+def _forget_files(output: Path, summary: Summary) -> None:
+    """Delete maps and other files of an earlier summary that this one does not name."""
+    named = {output / name for name in (*summary.files, *(m.path for m in summary.maps))}
+    for path in (*(output / "maps").glob("*.tif"), *(output / LEADS).glob("*")):
         if path not in named:
             path.unlink()
 

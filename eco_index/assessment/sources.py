@@ -185,6 +185,7 @@ def inputs_of(
     if config.fvc is not None:
         ids += [d for d in (config.fvc.soil_map, config.fvc.veg_map) if d is not None]
     layers = [programme.layer, *([config.fvc.zones] if config.fvc and config.fvc.zones else [])]
+    layers += [name for name in programme.analyses.combine if name in config.layers]
     if programme.indices and config.units is not None:
         layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
         ids += [config.statistics] if config.statistics is not None else []

@@ -37,10 +37,17 @@ class Totals:
     change: ChangeSums | None
 
 
-def totals(layer: ZoneLayer, zones: Sequence[Zone], sums: Gathered) -> Iterator[Totals]:
-    """Yield the lines of the layer's groups, then the one of all zones.
+def groupings(layer: ZoneLayer, zones: Sequence[Zone]) -> Iterator[tuple[list[Zone], np.ndarray]]:
+    """Yield the lines of the layer's groups, then the one of all zones, each with its members.
 
     Zones that overlap have no totals: area would count twice.
+
+    Yields
+    ------
+    lines : list of Zone
+        What the lines stand for.
+    index : numpy.ndarray
+        int64 (zone,): number of the line that each zone belongs to, -1 for none.
     """
     if not layer.partition:
         return
@@ -55,7 +62,7 @@ def totals(layer: ZoneLayer, zones: Sequence[Zone], sums: Gathered) -> Iterator[
             )
             for own, group in enumerate(groups)
         ]
-        yield _together(lines, sums, index)
+        yield lines, index
     if len(layer) > 1:
         line = Zone(
             id=TOTAL,
@@ -63,7 +70,13 @@ def totals(layer: ZoneLayer, zones: Sequence[Zone], sums: Gathered) -> Iterator[
             area_km2=sum(z.area_km2 for z in zones),
             pixels_km2=sum(z.pixels_km2 for z in zones),
         )
-        yield _together([line], sums, np.zeros(len(layer), np.int64))
+        yield [line], np.zeros(len(layer), np.int64)
+
+
+def totals(layer: ZoneLayer, zones: Sequence[Zone], sums: Gathered) -> Iterator[Totals]:
+    """Yield the sums of the lines of `groupings`."""
+    for lines, index in groupings(layer, zones):
+        yield _together(lines, sums, index)
 
 
 def _subtotal(name: Text) -> Text:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eco_index.config import Region
     from eco_index.leads import Ledger
     from eco_index.leads.find import FindReport
-    from eco_index.leads.records import Lead
+    from eco_index.ledger.records import Lead
 
 leads_app = typer.Typer(
     help="Leads to human activity in protected areas (疑似问题线索), and their ledger.",
@@ -273,7 +273,7 @@ def _ledger(region: Region) -> Ledger:
 
 def _chosen(ledger: Ledger, states: list[str] | None) -> list[Lead]:
     from eco_index.errors import UsageError
-    from eco_index.leads.records import STATES
+    from eco_index.ledger.records import STATES
 
     for state in states or ():
         if state not in STATES:

@@ -11,9 +11,9 @@ from rasterio import features
 
 from eco_index.grid import Grid
 from eco_index.leads.matching import Matches
-from eco_index.leads.parameters import LeadParameters
-from eco_index.leads.records import Detected, Lead
 from eco_index.leads.scan import Read, Window
+from eco_index.ledger.parameters import LeadParameters
+from eco_index.ledger.records import Detected, Lead
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
 from eco_index.yamlio import Text

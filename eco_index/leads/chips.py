@@ -15,9 +15,9 @@ from eco_index.assessment.overview import COLOURS
 from eco_index.grid import Grid
 from eco_index.leads.again import window_of
 from eco_index.leads.evidence import physical
-from eco_index.leads.parameters import LeadParameters
-from eco_index.leads.records import Lead
 from eco_index.leads.scan import Read, Window
+from eco_index.ledger.parameters import LeadParameters
+from eco_index.ledger.records import Lead
 from eco_index.period import Period
 from eco_index.products import LUCC, PRODUCTS
 from eco_index.report.fonts import face_index, font_file
@@ -28,11 +28,6 @@ LEAST = 50  # pixels of the grid that a picture shows at least
 GAP, EDGE, HEAD, CAPTION = 10, 12, 66, 24
 INK, PAPER, NO_DATA = (32, 32, 32), (255, 255, 255), (215, 215, 211)
 OBJECT, ZONE = (214, 0, 110), (20, 60, 200)
-
-
-def chip_path(folder: Path, lead_id: str, period: str, against: str) -> Path:
-    """Return the file of a lead's picture of a pair of periods."""
-    return folder / "chips" / f"{lead_id}_{against}_{period}.png"
 
 
 def draw_chip(

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eco_index.leads.parameters import LeadParameters
-from eco_index.leads.records import STATES, Lead, Missed, Moved, Noted
+from eco_index.ledger.parameters import LeadParameters
+from eco_index.ledger.records import LEVELS, STATES, Lead, Missed, Moved, Noted
 from eco_index.products import LUCC
 from eco_index.yamlio import Text
 
-LEVELS = {
-    "high": Text(zh="高", en="high"),
-    "medium": Text(zh="中", en="medium"),
-    "low": Text(zh="低", en="low"),
-}
 Cell = str | float | int | None
 
 

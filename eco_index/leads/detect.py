@@ -11,10 +11,10 @@ import numpy as np
 from eco_index.grid import Grid
 from eco_index.leads import evidence
 from eco_index.leads.evidence import Look
-from eco_index.leads.parameters import ROAD, LeadParameters
-from eco_index.leads.records import County, Detected, ZonePart
 from eco_index.leads.scan import Patch, Read, Window, kind_table, scan
 from eco_index.leads.shapes import Shape, degrees_crs, lonlat, shape_of
+from eco_index.ledger.parameters import ROAD, LeadParameters
+from eco_index.ledger.records import County, Detected, ZonePart
 from eco_index.period import Period
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer

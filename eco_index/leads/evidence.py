@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from eco_index.leads.parameters import Kind, LeadParameters
-from eco_index.leads.records import Evidence
+from eco_index.ledger.parameters import Kind, LeadParameters
+from eco_index.ledger.records import Evidence
 from eco_index.products import PRODUCTS
 
 #: Products that the evidence of an object is taken from.

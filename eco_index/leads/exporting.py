@@ -21,12 +21,12 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from eco_index.errors import PartialError, UsageError
-from eco_index.leads.chips import chip_path
 from eco_index.leads.columns import COLUMNS, ENTRIES, HISTORY, history_rows
-from eco_index.leads.ledger import Ledger
-from eco_index.leads.parameters import LeadParameters
-from eco_index.leads.records import NEEDS_NOTE, STATES, TRANSITIONS, Lead
 from eco_index.leads.shapes import degrees_crs, to_degrees
+from eco_index.ledger import chip_path
+from eco_index.ledger.book import Ledger
+from eco_index.ledger.parameters import LeadParameters
+from eco_index.ledger.records import NEEDS_NOTE, STATES, TRANSITIONS, Lead
 from eco_index.yamlio import Text
 
 GPKG, XLSX = "leads.gpkg", "leads.xlsx"

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,21 +17,21 @@ from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
-from eco_index.leads import ledger as ledger_room
 from eco_index.leads.again import look_again, period_of
-from eco_index.leads.chips import chip_path, draw_chip
+from eco_index.leads.chips import draw_chip
 from eco_index.leads.detect import LEADS_VERSION, Searched, search
-from eco_index.leads.ledger import Ledger
 from eco_index.leads.matching import adjoining, match
-from eco_index.leads.parameters import LeadParameters, load_parameters
-from eco_index.leads.records import Detected, Found, Lead, Missed, Opened, Run, Seen
 from eco_index.leads.scan import Read, Window
+from eco_index.ledger import book as ledger_room
+from eco_index.ledger.book import Ledger
+from eco_index.ledger.parameters import LeadParameters, load_parameters
+from eco_index.ledger.places import check_owner, chip_path, leads_folder, ledger_path
+from eco_index.ledger.records import Detected, Found, Lead, Missed, Opened, Run, Seen
 from eco_index.period import Period
 from eco_index.yamlio import Text
 from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import ZoneLayer, load_layer
 
-FOLDER = "leads"
 CLOSED = ("rejected", "rectified", "struck_off")
 Progress = Callable[[str, int, int, str], None]
 
@@ -72,16 +71,6 @@ class FindReport:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def leads_folder(region: Region) -> Path:
-    """Return the folder of a region's ledger, pictures and exports."""
-    return region.output / FOLDER
-
-
-def ledger_path(region: Region) -> Path:
-    """Return the file of a region's ledger."""
-    return leads_folder(region) / ledger_room.NAME
 
 
 def find(
@@ -128,7 +117,7 @@ def find(
     against = against or period.previous()
     _check_periods(region, view, period, against)
     # Before the long work: a ledger that is refused is refused at once.
-    _check_owner(ledger_room.read_ledger(ledger_path(region)), region)
+    check_owner(ledger_room.read_ledger(ledger_path(region)), region)
     layers, wanted = _zones(region, period, programmes, parameters)
     county = None
     if parameters.county_layer in region.config.layers:
@@ -235,21 +224,6 @@ def _layer_digest(layer: ZoneLayer) -> str:
     return digest.hexdigest()
 
 
-def _check_owner(ledger: Ledger, region: Region) -> None:
-    opened = ledger.opened
-    if opened is None:
-        return
-    if opened.region != region.id or opened.crs != region.grid.crs_wkt:
-        what = "region" if opened.region != region.id else "CRS"
-        raise InputError(
-            f"the ledger belongs to another {what} than the region file's",
-            where=str(ledger.path),
-            rule=f"ledger: region '{opened.region}'; region file: '{region.id}'; footprints are "
-            "matched in one CRS",
-            fix="give the region an output folder of its own, or its old id and grid CRS back",
-        )
-
-
 def _enter(
     ledger: Ledger,
     region: Region,
@@ -263,7 +237,7 @@ def _enter(
     now: dt.datetime,
 ) -> tuple[FindReport, list[str]]:
     """Add to the ledger what was learned; also return the leads whose pictures are to be drawn."""
-    _check_owner(ledger, region)
+    check_owner(ledger, region)
     start = len(ledger.events)
     against, period = periods
     if ledger.opened is None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from eco_index.errors import InputError, UsageError
 from eco_index.leads.columns import COLUMNS, ENTRIES
-from eco_index.leads.ledger import Ledger, clock, writing
-from eco_index.leads.records import STATES, Moved, Noted, refusal
+from eco_index.ledger.book import Ledger, clock, writing
+from eco_index.ledger.records import STATES, Moved, Noted, refusal
 
 SHOWN = 20  # problems that a message lists
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import shapely
 
-from eco_index.leads.records import Detected, Lead, ZonePart
+from eco_index.ledger.records import Detected, Lead, ZonePart
 from eco_index.yamlio import Text
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from eco_index.grid import Grid, Tile
 from eco_index.indices.patches import PatchScan
-from eco_index.leads.parameters import LeadParameters
+from eco_index.ledger.parameters import LeadParameters
 from eco_index.zone_raster import zone_ids
 from eco_index.zones import ZoneLayer
 

@@ -6,8 +6,8 @@ import datetime as dt
 from pathlib import Path
 
 from eco_index.errors import UsageError
-from eco_index.leads.ledger import clock, writing
-from eco_index.leads.records import Moved, refusal
+from eco_index.ledger.book import clock, writing
+from eco_index.ledger.records import Moved, refusal
 
 
 def set_state(

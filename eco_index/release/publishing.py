@@ -275,7 +275,8 @@ def _class_colours(summaries: list[Summary]) -> dict[int, str]:
 
 def _copy_assessment(source: Path, target: Path, summary: Summary, gate: dict[str, Any]) -> None:
     """Copy a summary with the files it names, and its documents; render those that are missing."""
-    for name in ("summary.json", summary.zones_file, *(m.path for m in summary.maps)):
+    maps = (m.path for m in summary.maps)
+    for name in ("summary.json", summary.zones_file, *maps, *summary.files):
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, place)

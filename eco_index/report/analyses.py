@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
+from eco_index.errors import InputError
 from eco_index.report.long_table import safe
+from eco_index.report.pictures import picture
 from eco_index.report.tables import Cell, Line, Table, marked, split_wide, unit_title
 from eco_index.report.text import NO_VALUE, Words
 from eco_index.summary import Analysis, AnalysisTable, Summary
@@ -19,7 +22,7 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def analysis_sections(summary: Summary, words: Words) -> list[dict[str, Any]]:
+def analysis_sections(summary: Summary, folder: Path, words: Words) -> list[dict[str, Any]]:
     """Return what the template says of each analysis."""
     language = words.language
     return [
@@ -32,10 +35,27 @@ def analysis_sections(summary: Summary, words: Words) -> list[dict[str, Any]]:
             "trace": analysis.trace,
             "rules": [rule.get(language) for rule in analysis.rules],
             "tables": [t for item in analysis.tables for t in _tables(item, words)],
+            "pictures": [
+                picture(
+                    _bytes(folder / item.path), item.title.get(language), item.alt.get(language)
+                )
+                for item in analysis.pictures
+            ],
             "notes": [note.get(language) for note in analysis.notes],
         }
         for analysis in summary.analyses
     ]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"a picture of the report cannot be read: {error.strerror or error}",
+            where=str(path),
+            fix="make the assessment again: eco run",
+        ) from None
 
 
 def _tables(item: AnalysisTable, words: Words) -> list[Table]:
@@ -48,7 +68,7 @@ def _tables(item: AnalysisTable, words: Words) -> list[Table]:
                 for cell, column in zip(line.cells, item.columns, strict=True)
             ),
         )
-        for line in item.lines
+        for line in item.lines[: item.shown]
     )
     columns = tuple(unit_title(words.name(c.title), c.unit, words) for c in item.columns)
     table = Table(item.caption.get(language), item.corner.get(language), columns, lines)

@@ -91,7 +91,11 @@ def headline_figure(
                 continue
             axes.barh(y, row.value, height=0.62, color=BAR, linewidth=0)
             if row.interval:
-                axes.plot(row.interval, (y, y), color=INK, linewidth=0.9, solid_capstyle="butt")
+                caps = "|" if row.interval_kind == "confidence" else None
+                axes.plot(
+                    row.interval, (y, y), color=INK, linewidth=0.9, solid_capstyle="butt",
+                    marker=caps, markersize=4.5, markeredgewidth=0.9,
+                )  # fmt: skip
             if row.previous is not None:
                 axes.plot(
                     row.previous, y, marker="D", markersize=3.8, markerfacecolor="white",

@@ -11,8 +11,8 @@ CSV_COLUMNS = (
     "region", "programme", "period", "zone", "zone_name_zh", "zone_name_en", "kind", "indicator",
     "variable", "title_zh", "title_en", "value", "unit", "denominator_zh", "denominator_en",
     "denominator_km2", "valid_km2", "no_data_km2", "previous", "change", "interval_low",
-    "interval_high", "grade_zh", "grade_en", "change_class_zh", "change_class_en", "method",
-    "evidence", "provisional", "simulated", "status", "trace",
+    "interval_high", "interval_kind", "grade_zh", "grade_en", "change_class_zh",
+    "change_class_en", "method", "evidence", "provisional", "simulated", "status", "trace",
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def csv_table(summary: Summary) -> bytes:
             "kind": "indicator",
             "interval_low": low,
             "interval_high": high,
+            "interval_kind": row.interval_kind if row.interval else None,
             "title_zh": row.title.zh,
             "title_en": row.title.en,
             "denominator_zh": row.denominator.zh,

@@ -29,7 +29,8 @@ class Picture:
     note: str = ""
 
 
-def _picture(data: bytes, title: str, alt: str, note: str = "") -> Picture:
+def picture(data: bytes, title: str, alt: str, note: str = "") -> Picture:
+    """Return a PNG as a figure of the page."""
     uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
     return Picture(uri, title, alt, note)
 
@@ -48,7 +49,7 @@ def map_pictures(
         note = note or crs_note(raster, summary, words)
         title = words.name(layer.title)
         pictures.append(
-            _picture(
+            picture(
                 maps.map_figure(layer, raster, outlines, words, font, stamp),
                 title,
                 words("map.alt", title=title, period=words.period(summary.period.id)),
@@ -86,9 +87,12 @@ def headline_charts(
         ]
         return figures.headline_figure(panels, [names[z] for z in zones], words, font)
 
-    title = words("chart.headline")
+    title, note = words("chart.headline"), words("chart.headline_note")
+    rows = [row for g in chosen for row in g.rows.values()]
+    if any(row.interval and row.interval_kind == "confidence" for row in rows):
+        note += words("chart.confidence_note")
     return [
-        _picture(data, _numbered(title, n, of, words), title, words("chart.headline_note"))
+        picture(data, _numbered(title, n, of, words), title, note)
         for data, n, of in _in_parts(summary, draw)
     ]
 
@@ -126,7 +130,7 @@ def share_charts(
 
     title = words("chart.shares", title=words.name(group.title))
     return [
-        _picture(data, _numbered(title, n, of, words), title, words("chart.shares_note"))
+        picture(data, _numbered(title, n, of, words), title, words("chart.shares_note"))
         for data, n, of in _in_parts(summary, draw)
     ]
 
@@ -144,7 +148,7 @@ def quality_charts(summary: Summary, words: Words, font: FontProperties) -> list
     if not summary.quality:
         return []
     title = words("chart.months")
-    return [_picture(figures.months_figure(summary.quality, words, font), title, title)]
+    return [picture(figures.months_figure(summary.quality, words, font), title, title)]
 
 
 def index_charts(
@@ -155,7 +159,7 @@ def index_charts(
         return []
     title = words("chart.sub_indices", title=indices[0].title.get(words.language))
     return [
-        _picture(
+        picture(
             figures.sub_indices_figure(indices[i : i + ZONES_A_CHART], words, font),
             title,
             title,

@@ -10,6 +10,8 @@ from eco_index.summary import Row, Summary
 from eco_index.yamlio import Text
 
 MOST_COLUMNS = 7
+#: Kind of an interval to the title of its column.
+INTERVALS = {"confidence": "table.confidence", "bounds": "table.interval"}
 
 
 @dataclass(frozen=True)
@@ -231,12 +233,12 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
     """Return every number of an indicator with denominator, areas, change, trace key."""
     names = {z.id: z.name.get(words.language) for z in summary.zones}
     rows = list(group.rows.values())
-    interval = any(r.interval for r in rows)
+    kinds = [k for k in INTERVALS if any(r.interval and r.interval_kind == k for r in rows)]
     # A number that itself compares two periods has no value before and no change of its own.
     state = any(r.kind == "state" for r in rows)
     columns = [words("table.value")]
     columns += [words("table.previous"), words("table.change")] if state else []
-    columns += [words("table.interval")] if interval else []
+    columns += [words(INTERVALS[k]) for k in kinds]
     columns += [*_area_heads(words), words("table.trace")]
     lines = []
     for row in rows:
@@ -253,8 +255,8 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
                 Cell(words.number(row.previous, row.unit)),
                 Cell(change, tone=tone(row.change, row.unit)),
             ]
-        if interval:
-            ends = row.interval or ()
+        for kind in kinds:
+            ends = (row.interval or ()) if row.interval_kind == kind else ()
             text = "–".join(words.number(v, row.unit) for v in ends)
             cells.append(Cell(text or NO_VALUE))
         cells += [*_areas(row, words), Cell(row.trace, numeric=False, tone="key")]

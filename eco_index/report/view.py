@@ -105,7 +105,7 @@ def context_of(
         "charts": headline_charts(groups, summary, words, font),
         "zones_table": _zones_table(summary, words),
         "indices": _indices(summary, words, font),
-        "analyses": analysis_sections(summary, words),
+        "analyses": analysis_sections(summary, folder, words),
         "details": [_detail(g, summary, words, font) for g in groups],
         "open_numbers": _open_numbers(summary, words),
         "methods": _methods(summary, words),

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from eco_index.assessment.parts import (
     attribution,
     baseline,
+    combine,
+    editions,
     forest,
     grassland,
+    intervals,
+    leads,
     pattern,
     problems,
+    restoration,
     services,
     targets,
     trend,
@@ -18,32 +23,50 @@ from eco_index.assessment.parts import (
     warning,
 )
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.summary import Row
 
 #: Part of `AnalysesConfig` to what makes it.
 PARTS: dict[str, Callable[[Context], Part]] = {
     "baseline": baseline.part,
+    "combine": combine.part,
+    "leads": leads.part,
     "pattern": pattern.part,
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,
+    "intervals": intervals.part,  # before what judges rows by their intervals
     "services": services.part,
     "problems": problems.part,
     "targets": targets.part,
     "trend": trend.part,
     "attribution": attribution.part,
+    "restoration": restoration.part,
     "early_warning": warning.part,
     "ground_truth": truth.part,
 }
+#: Parts that stand in every assessment that has something for them to say.
+ALWAYS: tuple[Callable[[Context], Part], ...] = (editions.part,)
 
 
 def parts_of(context: Context) -> list[Part]:
     """Return the parts a programme asks for, in the order of the report."""
     asked = context.programme.analyses
-    found = []
+    found = [make(context) for make in ALWAYS]
     for key, make in PARTS.items():
         if getattr(asked, key):
             found.append(make(context))
+            context.rows[:] = with_intervals(context.rows, found[-1].intervals)
             context.rows.extend(found[-1].rows)  # later parts may stand on them
     return found
+
+
+def with_intervals(rows: list[Row], intervals: dict[str, tuple[float, float]]) -> list[Row]:
+    """Return rows with the 95 % intervals of their trace keys instead of bounds."""
+    return [
+        row.model_copy(update={"interval": intervals[row.trace], "interval_kind": "confidence"})
+        if row.trace in intervals
+        else row
+        for row in rows
+    ]
 
 
 __all__ = ["PARTS", "Context", "Part", "parts_of"]

@@ -7,19 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from eco_index.analysis.residual_trend import (
-    VERDICTS,
-    YEAR_VERDICTS,
-    ResidualTrends,
-    residual_trends,
-)
+from eco_index.analysis.basis import basis_of
+from eco_index.analysis.residual_trend import residual_trends
+from eco_index.analysis.table_parts import analysis_of
+from eco_index.analysis.tables import residual_trend_analysis
 from eco_index.analysis.weather import Driver
-from eco_index.assessment.parts.context import Context, Part, known, rule_texts, years_done
+from eco_index.assessment.parts.context import Context, Part, years_done
 from eco_index.assessment.parts.series import zone_series
 from eco_index.errors import InputError
 from eco_index.indicators import method_use
 from eco_index.methods import method_of
-from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable
 from eco_index.yamlio import Text
 
 METHOD_ID = "residual_trend"
@@ -40,20 +37,24 @@ def part(context: Context) -> Part:
     """
     path = _path(context)
     method = method_of(context.region, METHOD_ID)
+    trace = context.key("attribution")
     if path is None:
         note = Text(
             zh="未提供气象序列：植被变化不作归因",
             en="no series of the weather is given: changes of vegetation are not explained",
         )
-        return Part(analyses=[_analysis(context, (), (), (note,))])
+        basis = basis_of(method)
+        nothing = analysis_of("attribution", basis, trace, [], [], [note], [basis])
+        # What was not assessed rests on nothing that could be unsure.
+        unsure = {"provisional": False, "evidence": "primary"}
+        return Part(analyses=[nothing.model_copy(update=unsure)])
     periods = years_done(context.view, context.period)
     series = zone_series(context, "fvc", periods)
     ids = [z.id for z in context.zones]
     drivers = read_weather(path, ids, [int(y) for y in series.years])
     found = residual_trends(100 * series.mean, series.years, drivers, method, unit="%")
     names = [z.name for z in context.zones]
-    table = _table(names, found)
-    analysis = _analysis(context, (_finding(names, found),), (table,), ())
+    analysis = residual_trend_analysis(found, names, trace)
     return Part(analyses=[analysis], methods=[method_use(method)])
 
 
@@ -110,91 +111,3 @@ def read_weather(path: Path, zones: list[str], years: list[int]) -> list[Driver]
             for column, number in numbers.items():
                 values[column][years.index(year), zones.index(zone)] = number
     return [Driver(DRIVERS[c][0], DRIVERS[c][1], DRIVERS[c][2], values[c]) for c in columns]
-
-
-def _table(names: list[Text], found: ResidualTrends) -> AnalysisTable:
-    titles = [DRIVERS[c][1] for c in DRIVERS if DRIVERS[c][0] in found.drivers]
-    columns = (
-        AnalysisColumn(title=Text(zh="年数", en="years"), unit="count"),
-        AnalysisColumn(title=Text(zh="总趋势", en="plain trend"), unit="pp/a"),
-        AnalysisColumn(title=Text(zh="气候解释率", en="explained by weather"), unit="%"),
-        AnalysisColumn(title=Text(zh="残差趋势", en="residual trend"), unit="pp/a"),
-        AnalysisColumn(title=Text(zh="趋势结论", en="verdict on the trend")),
-        AnalysisColumn(title=Text(zh="本年植被距平", en="vegetation this year"), unit="1"),
-        *(
-            AnalysisColumn(title=Text(zh=f"本年{t.zh}距平", en=f"{t.en} this year"), unit="1")
-            for t in titles
-        ),
-        AnalysisColumn(title=Text(zh="本年结论", en="verdict on the year")),
-    )
-    lines = tuple(
-        AnalysisLine(
-            head=name,
-            cells=(
-                float(found.n[k]), known(found.plain.slope[k]), known(100 * found.r2[k]),
-                known(found.left.slope[k]), VERDICTS[int(found.verdict[k])],
-                *(known(v) for v in found.anomaly[:, k]),
-                YEAR_VERDICTS[int(found.year_verdict[k])],
-            ),
-            provisional=found.basis.provisional,
-        )
-        for k, name in enumerate(names)
-    )  # fmt: skip
-    return AnalysisTable(
-        caption=Text(zh="植被覆盖度与气候", en="vegetation cover beside the weather"),
-        corner=Text(zh="单元", en="Unit"),
-        columns=columns,
-        lines=lines,
-    )
-
-
-def _finding(names: list[Text], found: ResidualTrends) -> Text:
-    suspected = [names[k] for k in range(len(names)) if found.verdict[k] == -1]
-    unrelated = [names[k] for k in range(len(names)) if found.verdict[k] == -3]
-    excused = [names[k] for k in range(len(names)) if found.verdict[k] == -2]
-    low = [names[k] for k in range(len(names)) if found.year_verdict[k] == -2]
-    zh, en = [], []
-    for zones, a, b in (
-        (
-            suspected,
-            "下降超出气候解释（疑似退化）",
-            "decline beyond the weather (suspected damage)",
-        ),
-        (unrelated, "下降，未发现与气候的关系", "decline without a relation to the weather"),
-        (excused, "下降可由气候解释", "decline that the weather explains"),
-        (low, "本年偏低且超出气候解释", "low this year beyond what the weather explains"),
-    ):
-        if zones:
-            more = "" if len(zones) <= 6 else f"等{len(zones)}个", f" and {len(zones) - 6} more"
-            zh.append(f"{a}：" + "、".join(z.zh for z in zones[:6]) + more[0])
-            tail = more[1] if len(zones) > 6 else ""
-            en.append(f"{b}: " + ", ".join(z.en for z in zones[:6]) + tail)
-    if not zh:
-        return Text(
-            zh="植被与气候：没有单元的植被下降超出气候解释。",
-            en="Vegetation and weather: no unit declines beyond what the weather explains.",
-        )
-    said_zh, said_en = "；".join(zh), "; ".join(en)
-    return Text(zh=f"植被与气候：{said_zh}。", en=f"Vegetation and weather: {said_en}.")
-
-
-def _analysis(
-    context: Context,
-    findings: tuple[Text, ...],
-    tables: tuple[AnalysisTable, ...],
-    notes: tuple[Text, ...],
-) -> Analysis:
-    method = method_of(context.region, METHOD_ID)
-    use = method_use(method)
-    return Analysis(
-        id="attribution",
-        title=Text(zh="植被变化与气候", en="vegetation beside the weather"),
-        method=f"{method.id}@{method.version}",
-        evidence="placeholder" if use.provisional else "secondary",
-        provisional=use.provisional,
-        rules=rule_texts(method),
-        findings=findings,
-        tables=tables,
-        notes=notes,
-        trace=context.key("attribution"),
-    )

@@ -6,17 +6,15 @@ from eco_index.assessment.parts.context import Context, Part, years_done
 from eco_index.assessment.rows import build_rows, weakest
 from eco_index.assessment.sources import methods_used
 from eco_index.assessment.specs import records_of, sum_spec
+from eco_index.assessment.totals import groupings
 from eco_index.errors import InputError
 from eco_index.period import Period
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
     AnalysisTable,
     Row,
-    Zone,
 )
 from eco_index.yamlio import Text
 from eco_index.zonal import ZoneSums
@@ -62,13 +60,10 @@ def part(context: Context) -> Part:
     now = context.sums.now
     rows = build_rows(records, context.zones, now, sums, None, pixel_km2, marks, context.prefix)
     names = {z.id: z.name for z in context.zones}
-    if layer.partition and len(layer) > 1:
-        total = Zone(id=TOTAL, name=TOTAL_NAME, area_km2=0, pixels_km2=0)
-        together, before = now.all_zones(), sums.all_zones()
-        rows += build_rows(
-            records, [total], together, before, None, pixel_km2, marks, context.prefix
-        )
-        names[TOTAL] = TOTAL_NAME
+    for lines, index in groupings(layer, context.zones):
+        together, before = (s.grouped(index, len(lines)) for s in (now, sums))
+        rows += build_rows(records, lines, together, before, None, pixel_km2, marks, context.prefix)
+        names |= {line.id: line.name for line in lines}
     return Part(analyses=[_analysis(context, base, rows, names)])
 
 

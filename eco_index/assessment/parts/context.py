@@ -10,7 +10,6 @@ from eco_index.assessment.gather import Gathered
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
-from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import Analysis, Gate, IndexValue, MapLayer, MethodUse, Row, Zone
@@ -57,24 +56,25 @@ class Context:
 
 @dataclass
 class Part:
-    """What a part adds to the summary."""
+    """What a part adds to the summary.
+
+    `intervals`: 95 % intervals of rows that are there already, by their trace key; `files`: those
+    it wrote beside the summary, maps apart.
+    """
 
     rows: list[Row] = field(default_factory=list)
     maps: list[MapLayer] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
     methods: list[MethodUse] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     gate: Gate | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def known(value: float) -> float | None:
     """Return a number of a table's cell; None (not evaluated) for NaN."""
     return None if math.isnan(value) else float(value)
-
-
-def rule_texts(method: Method) -> tuple[Text, ...]:
-    """Return the rules of a method in words."""
-    return tuple(rule.text for rule in method.file.rules.values())
 
 
 def years_done(view: CubeView, period: Period) -> list[Period]:

@@ -10,13 +10,12 @@ from scipy import stats
 from eco_index.assessment.overview import ClassMap, MeanMap, map_layer, write_map
 from eco_index.assessment.parts.context import Context, Part, years_done
 from eco_index.assessment.parts.series import series_of, sheets_of
+from eco_index.assessment.totals import groupings
 from eco_index.grid import Tile
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
 from eco_index.shares import Sums
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
@@ -24,6 +23,7 @@ from eco_index.summary import (
     MapClass,
     MapLayer,
     Row,
+    is_total,
 )
 from eco_index.trends import CLASSES, NOT_TESTED, TRENDS_VERSION, Trends, count_classes, trends
 from eco_index.yamlio import Text
@@ -79,10 +79,13 @@ def part(context: Context) -> Part:
     names = [(z.id, z.name) for z in context.zones]
     counts = seen.values()
     tables = series_of(series, product.id, periods).mean
-    if context.layer.partition and len(context.layer) > 1:
-        names.append((TOTAL, TOTAL_NAME))
-        together = np.array([s.all_zones().mean(product.id) for s in series])
-        tables, counts = np.hstack([tables, together]), np.vstack([counts, counts.sum(axis=0)])
+    own = counts
+    for lines, index in groupings(context.layer, context.zones):
+        n = len(lines)
+        names += [(line.id, line.name) for line in lines]
+        together = np.array([s.grouped(index, n).mean(product.id) for s in series])
+        members = np.equal.outer(np.arange(n), index)  # (line, zone)
+        tables, counts = np.hstack([tables, together]), np.vstack([counts, members @ own])
     factor, unit = (100.0, "pp/a") if product.id == "fvc" else (1.0, "1/a")
     zonal = trends(tables * factor, years, correction=config.correction, min_years=config.min_years)
     out = Part(maps=[picture.write(product.title)])
@@ -215,8 +218,8 @@ def _analysis(
     first, last = periods[0].id, periods[-1].id
     moved = [
         (name, _TITLES[int(zonal.classes[k])][0])
-        for k, (_, name) in enumerate(names)
-        if abs(int(zonal.classes[k])) in (2, 3)
+        for k, (zone, name) in enumerate(names)
+        if abs(int(zonal.classes[k])) in (2, 3) and not is_total(zone)
     ]
     return Analysis(
         id="trend",
@@ -228,7 +231,7 @@ def _analysis(
         evidence="primary",
         provisional=False,
         rules=_rules(config.correction, config.min_years),
-        findings=(_finding(title, first, last, moved, len(names)),),
+        findings=(_finding(title, first, last, moved, len(context.zones)),),
         tables=(
             AnalysisTable(
                 caption=Text(zh="各单元趋势", en="trend by unit"),

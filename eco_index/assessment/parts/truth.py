@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.reference import legend_of, reference_of, table_path
 from eco_index.errors import InputError
 from eco_index.groundtruth.accuracy import (
     ALL,
@@ -18,7 +18,6 @@ from eco_index.groundtruth.accuracy import (
 )
 from eco_index.groundtruth.gate import gate, kappa_grade
 from eco_index.groundtruth.plots import Matches, match_plots, read_plots
-from eco_index.groundtruth.samples import error_matrix, read_samples
 from eco_index.methods import Method, method_of
 from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable, Gate
@@ -81,19 +80,9 @@ def part(context: Context) -> Part:
     return Part(analyses=[analysis], gate=checked)
 
 
-def _path(context: Context, dataset: str | None, key: str) -> Path | None:
-    """Return the table of a dataset for the period's year, None where none is named or due."""
-    if dataset is None:
-        return None
-    path = context.region.catalog.path_of(
-        dataset, f"{context.region.config.path}, key 'ground_truth.{key}'", context.period.year
-    )
-    return path if path.exists() else None
-
-
 def _plots(context: Context) -> Matches | None:
     config = context.region.config.ground_truth
-    path = _path(context, config.plots, "plots")
+    path = table_path(context, config.plots, "plots")
     if path is None:
         return None
     plots = read_plots(path, config.plot_columns, crs=config.crs)
@@ -108,18 +97,12 @@ def _plots(context: Context) -> Matches | None:
 
 def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None, int, list[int]]:
     """Return the accuracy of land cover, its level, and the classes in the order of its arrays."""
-    config = context.region.config.ground_truth
-    path = _path(context, config.samples, "samples")
-    if path is None or context.region.config.landcover is None:
+    reference = reference_of(context)
+    if reference is None:
         return None, 0, []
-    legend = list(LUCC)
-    samples = read_samples(path, legend, config.sample_columns)
+    legend = legend_of()
     view, period = context.view, context.period
-
-    def read(rows: slice, columns: slice) -> np.ndarray:
-        return view.read(period.cadence, "landcover", period.id, (rows, columns))
-
-    matrix, left_out = error_matrix(samples, view.grid, read, legend, config.crs)
+    matrix, left_out = reference.matrix(context)
     if left_out:
         notes.append(
             Text(
@@ -134,7 +117,7 @@ def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None,
         counts += np.bincount(stored.ravel(), minlength=256)
     areas = counts[legend] * context.region.grid.pixel_area_m2 / 1e6
     level = 2 if (matrix.sum(axis=1)[areas > 0] >= 2).all() else 1
-    codes = legend
+    codes = list(legend)
     if level == 1:
         codes = list(LUCC_LEVEL1)
         group = np.array([[code // 10 == c for code in legend] for c in codes], np.int64)
@@ -149,7 +132,9 @@ def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None,
     try:
         found = class_accuracy(matrix[np.ix_(kept, kept)], areas[kept])
     except InputError as error:
-        raise InputError(error.what, where=str(path), rule=error.rule, fix=error.fix) from None
+        raise InputError(
+            error.what, where=str(reference.path), rule=error.rule, fix=error.fix
+        ) from None
     return found, level, [c for c, k in zip(codes, kept, strict=True) if k]
 
 

@@ -21,6 +21,13 @@ STATES: dict[str, Text] = {
     "rectified": Text(zh="已整改", en="rectified"),
     "struck_off": Text(zh="已销号", en="struck off"),
 }
+#: States in which somebody has still something to do.
+OPEN: tuple[State, ...] = ("new", "sent", "confirmed", "rectified")
+LEVELS: dict[str, Text] = {
+    "high": Text(zh="高", en="high"),
+    "medium": Text(zh="中", en="medium"),
+    "low": Text(zh="低", en="low"),
+}
 #: From a state to those that may follow it.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     "new": ("sent", "rejected"),

@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from pydantic import ValidationError
 
 from eco_index.errors import InputError, PartialError, UsageError
-from eco_index.leads.records import (
+from eco_index.ledger.records import (
     EVENTS,
     SCHEMA,
     AnyEvent,
@@ -250,6 +250,16 @@ def _line(event: AnyEvent) -> str:
 
 def _head_path(path: Path) -> Path:
     return path.with_suffix(".head.json")
+
+
+def lines_of(ledger: Ledger, leads: Collection[str]) -> bytes:
+    """Return the ledger's lines of some leads as they stand in its file, the first line on top."""
+    kept = [
+        event
+        for event in ledger.events
+        if isinstance(event, Opened) or (not isinstance(event, Run) and event.lead in leads)
+    ]
+    return "".join(_line(event) for event in kept).encode("utf-8")
 
 
 def _read_head(path: Path) -> tuple[int, str] | None:

@@ -1,0 +1,182 @@
+"""Effect of restoration projects through a whole assessment, on a cube of many years."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from assessment_cube import build_cube
+from long_cube import analysis, with_analyses
+from scipy import stats
+from zone_fakes import make_region, pixel_box
+
+from eco_index.assessment import assess
+from eco_index.errors import InputError
+from eco_index.period import Period
+from eco_index.programme import RestorationConfig, load_programme
+from eco_index.summary import Summary, read_summary
+
+WIDTH, HEIGHT, FIRST, LAST = 160, 120, 2010, 2024
+YEARS = np.arange(FIRST, LAST + 1)
+#: Columns, rows, first and last year of the works, gain of cover afterwards.
+PROJECTS = {
+    "zone 0": ((24, 24, 54, 54), 2017, 2018, 0.10),
+    "zone 1": ((100, 60, 130, 90), 2016, 2016, 0.0),
+    "zone 2": ((60, 4, 80, 16), 2011, 2012, 0.2),  # one year before the works
+    "zone 3": ((140, 4, 142, 6), 2016, 2017, 0.2),  # smaller than a cell
+    "zone 4": ((4, 100, 24, 116), None, None, 0.0),
+}
+
+
+def cover(year: int) -> np.ndarray:
+    """Cover 0-1: soils differ, all cells share the weather of the year, projects gain."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    rng = np.random.default_rng(year)
+    fvc = 0.45 + 0.1 * np.sin(x / 14) * np.cos(y / 11) + rng.normal(0, 0.05, (HEIGHT, WIDTH))
+    fvc += 0.06 * np.sin(2.3 * year)  # rain, the same everywhere
+    for (x0, y0, x1, y1), _, last, gain in PROJECTS.values():
+        if last is not None and year > last:
+            fvc[y0:y1, x0:x1] += gain
+    return np.clip(fvc, 0, 1)
+
+
+def arrays(year: int) -> dict[str, np.ndarray]:
+    land = np.full((HEIGHT, WIDTH), 32, np.uint8)
+    land[:, 90:96] = 12
+    fvc = np.round(1e4 * cover(year)).astype(np.uint16)
+    clear = np.full((HEIGHT, WIDTH), 6, np.uint16)
+    if year == 2014:  # clouds over half of the first project
+        fvc[24:40, 20:60], clear[24:40, 20:60] = 65535, 0
+    ndvi = np.where(fvc == 65535, -32768, fvc.astype(int) * 3 // 4 + 1500).astype(np.int16)
+    return {
+        "ndvi_max": ndvi, "ndvi_mean": ndvi, "fvc": fvc, "landcover": land,
+        "forest": (land == 21).astype(np.uint8), "clear_count": clear,
+        "valid_months": np.where(clear > 0, 4, 0).astype(np.uint8),
+    }  # fmt: skip
+
+
+def region_in(folder: Path, tile: int = 80):
+    boxes = [pixel_box(*p[0]) for p in PROJECTS.values()]
+    years = {
+        "first_year": [p[1] for p in PROJECTS.values()],
+        "last_year": [p[2] for p in PROJECTS.values()],
+    }
+    region = make_region(
+        folder,
+        {
+            "counties": [pixel_box(0, 0, 80, HEIGHT), pixel_box(80, 0, WIDTH, HEIGHT)],
+            "restoration_projects": boxes,
+        },
+        width=WIDTH, height=HEIGHT, tile=tile, columns={"restoration_projects": years},
+        extra={"years": {"first": FIRST, "last": LAST}, "min_season_months": 1},
+        datasets={
+            "map": {
+                "access": {"type": "raster", "path": "lc_{year}.tif"}, "legend": "worldcover_v200",
+            }
+        },
+        programmes=("whole_region", "restoration"),
+    )  # fmt: skip
+    return region, build_cube(region, tuple(map(str, YEARS)), arrays)
+
+
+def run(made, output: Path, name: str = "whole_region", year: int = LAST, **more) -> Summary:
+    region, view = made
+    config = RestorationConfig(layer="restoration_projects", cell=120, **more)
+    programme = with_analyses(region, name, restoration=config)
+    return read_summary(assess(region, programme, Period(year), view, output))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return region_in(tmp_path_factory.mktemp("projects"))
+
+
+@pytest.fixture(scope="module")
+def summary(made, tmp_path_factory):
+    return run(made, tmp_path_factory.mktemp("out"))
+
+
+def effects(summary: Summary) -> dict[str, dict]:
+    sheet = analysis(summary, "restoration").tables[0]
+    names = [c.title.en for c in sheet.columns]
+    return {x.head.en: dict(zip(names, x.cells, strict=True)) for x in sheet.lines}
+
+
+def test_the_planted_effect_is_recovered(summary):
+    found = effects(summary)
+    good, none = found["zone 0"], found["zone 1"]
+    assert good["lower end"] < 10 < good["upper end"]
+    assert good["effect"] == pytest.approx(10, abs=1)
+    assert good["verdict"].en == "better" and good["placebo check"].en == "passed"
+    assert none["lower end"] < 0 < none["upper end"]
+    assert none["verdict"].en == "no effect shown"
+    assert good["units used"] > 90
+
+
+def test_the_means_are_those_of_the_pixels(summary):
+    """Before and after of a project without gaps: plain means of its pixels, cells are whole."""
+    (x0, y0, x1, y1), first, last, _ = PROJECTS["zone 1"]
+    inner = np.s_[y0:y1, x0:x1]
+    # 120 m are 4 pixels; rows 60-88 and columns 100-128 are whole cells, the rest is half of one.
+    whole = np.s_[60:88, 100:128]
+    before = [np.round(1e4 * cover(y))[whole].mean() / 100 for y in YEARS if y < first]
+    after = [np.round(1e4 * cover(y))[whole].mean() / 100 for y in YEARS if y > last]
+    found = effects(summary)["zone 1"]
+    assert found["project before"] == pytest.approx(np.mean(before), abs=0.02)
+    assert found["project after"] == pytest.approx(np.mean(after), abs=0.02)
+    assert cover(LAST)[inner].size == 900
+    plain = stats.ttest_ind(after, before)
+    # Without controls the weather hides nothing here, but the interval is far wider.
+    low, high = plain.confidence_interval()
+    assert high - low > 2 * (found["upper end"] - found["lower end"])
+
+
+def test_what_cannot_be_evaluated_is_said(summary):
+    notes = [n.en for n in analysis(summary, "restoration").notes]
+    assert any("zone 2: not evaluated, years in the cube before the works: 1" in n for n in notes)
+    assert any("zone 3: not evaluated, the project is smaller than a cell" in n for n in notes)
+    assert any("zone 4: not evaluated, the years of the works are not given" in n for n in notes)
+    assert set(effects(summary)) == {"zone 0", "zone 1"}
+    assert any("cells of 120 m" in n and "1 to 50 km" in n for n in notes)
+
+
+def test_too_early_is_said_not_failed(made, tmp_path):
+    found = analysis(run(made, tmp_path, year=2013), "restoration")
+    assert not found.tables and len(found.notes) == len(PROJECTS) + 1
+    assert any("zone 0: not evaluated" in n.en and "after them: 0" in n.en for n in found.notes)
+
+
+def test_tiling_does_not_matter(summary, tmp_path):
+    other = run(region_in(tmp_path / "r", tile=48), tmp_path / "o")
+    assert analysis(other, "restoration") == analysis(summary, "restoration")
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "message"),
+    [
+        ({"first_year": "begun"}, None, "no column begun"),
+        ({}, ["soon"] * 5, "'soon'"),
+        ({}, ["2030"] * 5, "first not after the last"),
+    ],
+)
+def test_layers_with_faults_are_refused(made, tmp_path, columns, values, message):
+    path = made[0].config.path.parent / "restoration_projects.gpkg"
+    layer = gpd.read_file(path)
+    if values:
+        layer.assign(first_year=values).to_file(path)
+    try:
+        with pytest.raises(InputError) as caught:
+            run(made, tmp_path, **columns)
+        assert message in str(caught.value)
+    finally:
+        layer.to_file(path)
+
+
+def test_the_shipped_programme_asks_for_it(made, tmp_path):
+    region, view = made
+    programme = region.programmes["restoration"]
+    found = read_summary(assess(region, programme, Period(LAST), view, tmp_path))
+    assert {"restoration", "intervals"} <= {a.id for a in found.analyses}
+    assert programme == load_programme(programme.path)
