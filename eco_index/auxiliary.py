@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from rasterio.errors import RasterioError
 
-from eco_index import kernels, warp
+from eco_index import kernel_values, kernels, warp
 from eco_index.catalog import Catalog, Dataset, RasterFile, VectorFile
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
@@ -141,25 +141,52 @@ def read_values(path: Path, dataset: Dataset, grid: Grid, tile: Tile) -> np.ndar
     data, placement, own = _read_window(path, grid, tile, "map")
     if data is None:
         return out
-    values = data.astype(np.float64) * dataset.scale + dataset.offset
-    for nodata in (dataset.nodata, own):
-        if nodata is not None:
-            code = data.dtype.type(nodata) if data.dtype.kind == "f" else nodata
-            values[data == code] = np.nan
+    values = _physical(data, dataset, own)
     kernels.gather_nearest(
         tile.y0, tile.x0, values.ravel().astype(np.float32), placement.as_tuple(), np.nan, out
     )
     return out
 
 
-def _read_window(path: Path, grid: Grid, tile: Tile, kind: str) -> tuple[Any, Any, Any]:
+def read_surface(path: Path, dataset: Dataset, grid: Grid, tile: Tile) -> np.ndarray:
+    """Return a smooth map (elevation) on a tile: bilinear, or the mean of much finer pixels.
+
+    The nearest pixel would make steps of a coarser map, and slopes of the steps. Parameters and
+    errors as in `read_values`; the tile may reach beyond the grid.
+
+    Returns
+    -------
+    float64[h, w]
+        Physical values; NaN where one of the source pixels is missing.
+    """
+    out = np.full(tile.shape, np.nan)
+    data, placement, own = _read_window(path, grid, tile, "map", nearest=False)
+    if data is None:
+        return out
+    values = _physical(data, dataset, own)
+    kernel_values.gather_smooth(tile.y0, tile.x0, values.ravel(), placement.as_tuple(), out)
+    return out
+
+
+def _physical(data: np.ndarray, dataset: Dataset, own: float | None) -> np.ndarray:
+    values: np.ndarray = data.astype(np.float64) * dataset.scale + dataset.offset
+    for nodata in (dataset.nodata, own):
+        if nodata is not None:
+            code = data.dtype.type(nodata) if data.dtype.kind == "f" else nodata
+            values[data == code] = np.nan
+    return values
+
+
+def _read_window(
+    path: Path, grid: Grid, tile: Tile, kind: str, nearest: bool = True
+) -> tuple[Any, Any, Any]:
     """Return the part of a raster under a tile, where it lies, its own no-data; beyond it None."""
     with raster_env():
         try:
             source = open_kept(str(path))
             if source.crs is None:
                 raise InputError(f"the {kind} has no CRS", where=str(path))
-            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest=True)
+            placement = warp.place_raster(grid, tile, source, crs_wkt(source), nearest)
             if placement is None:
                 return None, None, None
             return source.read(1, window=placement.window), placement, source.nodata

@@ -28,6 +28,7 @@ from eco_index.region_sections import (
     UnitDataConfig,
     YearSpan,
 )
+from eco_index.services_config import ProblemsConfig, ServicesConfig
 from eco_index.yamlio import Strict, Text
 from eco_index.yamlio import configs_folder as configs_folder
 
@@ -66,6 +67,10 @@ class RegionConfig(Strict):
     unit_data: UnitDataConfig = Field(
         default_factory=UnitDataConfig, description="what unit inputs are computed from"
     )
+    services: ServicesConfig | None = Field(
+        None, description="what maps of ecosystem services are computed from"
+    )
+    problems: ProblemsConfig = ProblemsConfig()
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     forest: ForestConfig = ForestConfig()
@@ -85,6 +90,18 @@ class RegionConfig(Strict):
                 f"units '{self.units}' has 'partition: false': official indices and their regional "
                 "mean need units that do not overlap"
             )
+        if self.services is not None and self.landcover is None:
+            raise ValueError("'services' needs 'landcover': its types decide")
+        if self.unit_data.from_services and self.services is None:
+            raise ValueError("'unit_data.from_services' needs the key 'services'")
+        zones = self.problems.grass_zones
+        if zones is not None and (zones not in self.layers or not self.layers[zones].partition):
+            raise ValueError(
+                f"problems.grass_zones '{zones}' must be one of the layers that do not overlap"
+            )
+        odd = [y for y in self.problems.grass_years if not self.years.first <= y <= self.years.last]
+        if odd:
+            raise ValueError(f"problems.grass_years names {odd}, years of the cube: {self.years}")
         if self.fvc is not None and self.fvc.choice == "percentile":
             if self.fvc.by_class and self.landcover is None:
                 raise ValueError("fvc.by_class needs 'landcover'; without it write by_class: false")
@@ -297,4 +314,6 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
         if value is not None:
             wanted.append((value, f"key 'ground_truth.{key}'"))
     wanted += [(d, f"key 'unit_data.{k}'") for k, d in config.unit_data.datasets().items()]
+    if config.services is not None:
+        wanted += [(d, f"key 'services.{k}'") for k, d in config.services.datasets().items()]
     return wanted

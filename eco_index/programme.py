@@ -49,6 +49,8 @@ class AnalysesConfig(Strict):
     targets: bool = Field(False, description="the targets of the region's plan")
     grassland_plots: bool = Field(False, description="official grassland cover from plots")
     forest_rate: bool = Field(False, description="official forest coverage rate from map and table")
+    services: bool = Field(False, description="ecosystem services (HJ 1173-2021), as maps and sums")
+    problems: bool = Field(False, description="ecosystem problems (HJ 1174-2021)")
     ground_truth: bool = False
     intervals: bool = Field(False, description="95 % intervals of headline numbers")
     restoration: RestorationConfig | None = None

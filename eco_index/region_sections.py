@@ -86,9 +86,15 @@ class UnitDataConfig(Strict):
     species: str | None = Field(None, description="table of species")
     soil_retention: str | None = Field(None, description="raster; units in the catalogue")
     sand_fixation: str | None = Field(None, description="raster; units in the catalogue")
+    from_services: tuple[Literal["soil_retention", "sand_fixation"], ...] = Field(
+        (), description="inputs taken from the maps that the key 'services' makes possible"
+    )
 
     @model_validator(mode="after")
     def _pairs(self) -> UnitDataConfig:
+        for name in self.from_services:
+            if getattr(self, name) is not None:
+                raise ValueError(f"'{name}' is named as a raster and in 'from_services': take one")
         for part, whole in (
             ("green_space", "built_up"), ("parks", "built_up"), ("sea_use", "sea"),
         ):  # fmt: skip
@@ -98,7 +104,8 @@ class UnitDataConfig(Strict):
 
     def datasets(self) -> dict[str, str]:
         """Return the datasets that are named, by key."""
-        return {k: v for k, v in self.model_dump().items() if v is not None}
+        named = self.model_dump(exclude={"from_services"})
+        return {k: v for k, v in named.items() if v is not None}
 
 
 class LandcoverConfig(Strict):

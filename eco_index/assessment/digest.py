@@ -21,6 +21,9 @@ from eco_index.methods import method_of, methods_folder
 from eco_index.period import Period
 from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
+from eco_index.services import service_receipts
+from eco_index.services.maps import versions as service_versions
+from eco_index.services.types import load_types
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
 from eco_index.zone_raster import ZONES_VERSION
@@ -84,7 +87,8 @@ def assessment_digest(
     if region.config.units is not None:
         files.append(layer_path(region, region.config.units, period.year))
     files += _ground_truth(region, programme, period)
-    files += [methods_folder() / f"{m}.yaml" for m in programme_methods(region, programme)]
+    methods = [*programme_methods(region, programme), *_service_methods(region, programme)]
+    files += [methods_folder() / f"{m}.yaml" for m in methods]
     config = region.config.model_dump(mode="json", exclude={"output", "schedule", "programmes"})
     return hash_of(
         {
@@ -95,25 +99,51 @@ def assessment_digest(
             "region": config,
             "programme": programme.model_dump(mode="json"),
             "catalog": {k: v.model_dump(mode="json") for k, v in region.catalog.datasets.items()},
-            "products": [products_digest(view, p) for p in _periods(programme, period, view)],
+            "products": [
+                products_digest(view, p) for p in _periods(region, programme, period, view)
+            ],
             "parameters": period_parameters(region),
             "months": [m.id for m in region.config.period_months(period)],
-            "overlays": {
-                m: method_of(region, m).overlay_digest
-                for m in programme_methods(region, programme)
-            },
+            "overlays": {m: method_of(region, m).overlay_digest for m in methods},
             "failures": _failures(region, period, view),
             "files": [_file(path) for path in files],
             "unit_data": unit_data,
             "leads": _leads(region, programme, period),
+            "services": _services(region, programme, years),
         }
     )  # fmt: skip
 
 
-def _periods(programme: ProgrammeConfig, period: Period, view: CubeView) -> list[Period]:
+def _service_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
+    """Return the methods of services and problems; they are listed with the numbers they read."""
+    asked = programme.analyses
+    inputs = programme.indices and region.config.unit_data.from_services
+    found = ["hj1173_2021"] if asked.services or asked.problems or inputs else []
+    return [*found, "hj1174_2021"] if asked.problems else found
+
+
+def _services(region: Region, programme: ProgrammeConfig, years: list[int]) -> list[Any]:
+    """Return what identifies rasters, crosswalk and code behind services and problems."""
+    if not _service_methods(region, programme) or region.config.services is None:
+        return []
+    types = load_types(region.config.services.types, region.config.path)
+    found: list[Any] = [service_versions(), types.digest]
+    found += [service_receipts(region, year) for year in years]
+    sandy = region.config.landcover.sandy_land if region.config.landcover is not None else None
+    if programme.analyses.problems and sandy is not None:
+        path = region.catalog.path_of(sandy, "landcover.sandy_land", years[0])
+        found.append(_file(path))
+    return found
+
+
+def _periods(
+    region: Region, programme: ProgrammeConfig, period: Period, view: CubeView
+) -> list[Period]:
     """Return every period a summary looks at."""
     asked = programme.analyses
     found = [period, period.previous()]
+    if asked.problems:
+        found += [Period(year, period.half) for year in region.config.problems.grass_years]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
     if asked.trend or asked.attribution or asked.early_warning or asked.restoration:

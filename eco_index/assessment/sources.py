@@ -190,6 +190,13 @@ def inputs_of(
         layers += [config.units, *(["red_line"] if "red_line" in config.layers else [])]
         ids += [config.statistics] if config.statistics is not None else []
         ids += config.unit_data.datasets().values()
+    asked = programme.analyses
+    if config.services is not None:
+        from_maps = programme.indices and config.unit_data.from_services
+        if asked.services or asked.problems or from_maps:
+            ids += config.services.datasets().values()
+    if asked.problems and config.problems.grass_zones is not None:
+        layers.append(config.problems.grass_zones)
     ids += [config.layers[name].dataset_of(period.year) for name in layers]
     out = []
     for dataset_id in dict.fromkeys(ids):

@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 
 from eco_index import auxiliary
+from eco_index.assessment.service_sums import MOST_WITHOUT_DATA, service_means
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
@@ -19,13 +20,12 @@ from eco_index.indicators.connected import Spaces, spaces_connectivity
 from eco_index.indicators.species import read_species, species_inputs
 from eco_index.methods import Method
 from eco_index.period import Period
+from eco_index.services import SERVICES, ServiceMaps
 from eco_index.vectors import read_vector
 from eco_index.yamlio import Text
 from eco_index.zone_raster import zone_ids
 from eco_index.zones import ZoneLayer
 
-#: Share of a unit without data up to which a mean over its pixels is used (own rule).
-MOST_WITHOUT_DATA = 0.05
 #: Land-use classes of important ecological spaces; rule `source.connectivity` of the method.
 SPACE_CLASSES = (21, 22, 23, 31, 32, 41, 42, 43, 44, 45, 46, 64)
 #: Input of land disturbance and the number that holds its weight.
@@ -105,7 +105,7 @@ def fill_inputs(
     given = {
         k for period in rows for row in period.values() for k, v in row.items() if v is not None
     }
-    named = set(region.config.unit_data.datasets())
+    named = set(region.config.unit_data.datasets()) | set(region.config.unit_data.from_services)
     notes: list[Text] = []
     for period, own in zip(periods, rows, strict=True):
         task = _Task(own, region, view, period, units, method)
@@ -134,6 +134,8 @@ class _Task:
         """Return the values of a source; none, and a note, where a file of the year is missing."""
         data = self.region.config.unit_data.datasets()
         for key in source.data:
+            if key in self.region.config.unit_data.from_services:
+                continue
             wanted_by = f"{self.region.config.path}, key 'unit_data.{key}'"
             path = self.region.catalog.path_of(data[key], wanted_by, self.period.year)
             if not path.exists():
@@ -160,6 +162,14 @@ class _Task:
         if not n:
             return None
         title = self.method.file.inputs[name].title
+        if name in self.region.config.unit_data.from_services:
+            return Text(
+                zh=f"统计表未给出“{title.zh}”：取自本系统按HJ 1173-2021计算的服务地图（unit_data."
+                "from_services），为可评价地类的平均",
+                en=f"the table of statistics does not give '{title.en}': it is the mean of the map "
+                "of services after HJ 1173-2021 (unit_data.from_services) over the land classes on "
+                "which the service exists",
+            )
         return Text(
             zh=f"统计表未给出“{title.zh}”：由本区数据计算，定义见方法文件{self.method.id}",
             en=f"the table of statistics does not give '{title.en}': it is computed from the "
@@ -291,10 +301,27 @@ class _Task:
         }
 
     def soil_retention(self) -> Values:
-        return self._raster("soil_retention")
+        return self._service_or_raster("soil_retention")
 
     def sand_fixation(self) -> Values:
-        return self._raster("sand_fixation")
+        return self._service_or_raster("sand_fixation")
+
+    def _service_or_raster(self, key: str) -> Values:
+        if key not in self.region.config.unit_data.from_services:
+            return self._raster(key)
+        maps = ServiceMaps(self.region, self.view, self.period)
+        if maps.missing[key]:
+            title, missing = SERVICES[key].title, maps.missing[key]
+            year = self.period.id
+            self.notes.append(
+                Text(
+                    zh=f"{year}年{title.zh}地图缺：" + "、".join(m.zh for m in missing),
+                    en=f"the map of {title.en} of {year} lacks " + ", ".join(m.en for m in missing),
+                )
+            )
+            return {}
+        mean = service_means(maps, key, self.units)
+        return {key: np.where(mean >= 0, mean * RATES[SERVICES[key].unit], np.nan)}
 
     def _raster(self, key: str) -> Values:
         """Return the mean of a raster over each unit, t/(km2 a)."""

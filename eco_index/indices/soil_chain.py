@@ -73,6 +73,25 @@ class RetentionChain:
         bad = retention(z, rr, kk, kind, share, self.size, *numbers, out)
         return self.plain(padded, r, k, types, cover) if bad else out
 
+    def potential(self, padded: Array, r: Array, k: Array) -> Array:
+        """Return the potential loss R K L S in t/(hm² a), (h, w); as `__call__` with C = 0.
+
+        Raises
+        ------
+        InputError
+            A value out of range.
+        """
+        out = np.empty(np.shape(r))
+        z, rr, kk = (np.ascontiguousarray(a) for a in (padded, r, k))
+        none, bare = np.zeros(out.shape, np.uint8), np.zeros(out.shape)
+        numbers = (self._n, self._limits, np.zeros_like(self._table))
+        if not retention(z, rr, kk, none, bare, self.size, *numbers, out):
+            return out
+        dx, dy, length = self.size
+        slope = horn_slope(padded, dx, dy)
+        l_factor = slope_length_factor(slope, length, self.method)
+        return soil_loss(r, k, l_factor, steepness_factor(slope, self.method), 0.0).potential
+
     def plain(self, padded: Array, r: Array, k: Array, types: Array, cover: Array) -> Array:
         """Return the same by the functions of `soil` and `terrain`, which find what is wrong."""
         dx, dy, length = self.size

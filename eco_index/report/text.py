@@ -16,7 +16,10 @@ LANGUAGES = ("zh", "en")
 NO_VALUE = "—"
 MINUS = "\u2212"
 
-_UNITS = {"km2": "km²", "hm2": "hm²", "m2": "m²", "1": "", "km2/km2": "", "count": "", "": ""}
+_UNITS = {
+    "km2": "km²", "hm2": "hm²", "m2": "m²", "1": "", "km2/km2": "", "count": "", "": "",
+    "t/(hm2 a)": "t/(hm²·a)", "t/(km2 a)": "t/(km²·a)", "m3/a": "m³/a",
+}  # fmt: skip
 _WORDS = {"pp": "unit.points", "pp/a": "unit.points_per_year", "1/a": "unit.per_year"}
 
 

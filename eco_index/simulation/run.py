@@ -14,6 +14,7 @@ from eco_index.simulation.items import write_json
 from eco_index.simulation.landscape import build_world
 from eco_index.simulation.region_files import write_region_files
 from eco_index.simulation.scenes import write_scenes
+from eco_index.simulation.services import write_service_rasters
 from eco_index.simulation.spec import SimSpec, demo_config
 from eco_index.simulation.statistics import write_statistics
 from eco_index.simulation.surveys import write_grassland, write_plots, write_samples
@@ -84,6 +85,7 @@ def simulate(
     write_plots(world, data / "tables")
     write_samples(world, data / "tables")
     write_grassland(world, data / "tables")
+    write_service_rasters(world, data / "services")
     write_scenes(world, data, progress)
     # Written last: only now is the simulation complete.
     write_json(record, {"digest": digest, "complete": True})

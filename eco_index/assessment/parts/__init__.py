@@ -14,7 +14,9 @@ from eco_index.assessment.parts import (
     intervals,
     leads,
     pattern,
+    problems,
     restoration,
+    services,
     targets,
     trend,
     truth,
@@ -32,6 +34,8 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "grassland_plots": grassland.part,
     "forest_rate": forest.part,
     "intervals": intervals.part,  # before what judges rows by their intervals
+    "services": services.part,
+    "problems": problems.part,
     "targets": targets.part,
     "trend": trend.part,
     "attribution": attribution.part,
