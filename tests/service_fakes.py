@@ -43,10 +43,16 @@ PLAIN = {
 RISE = 0.1  # of the plane, m/m
 
 
+def margin_of(pixel: float) -> int:
+    """Pixels that elevation reaches beyond the grid: more than one pixel of the grid."""
+    return max(2, round(60 / pixel))
+
+
 def plane(pixel: float = RES) -> np.ndarray:
-    """Return elevation that rises eastwards by RISE, two pixels beyond the grid on every side."""
-    n = round(WIDTH * RES / pixel) + 4, round(HEIGHT * RES / pixel) + 4
-    x = (np.arange(n[0]) - 2 + 0.5) * pixel
+    """Return elevation that rises eastwards by RISE, some pixels beyond the grid on every side."""
+    margin = margin_of(pixel)
+    n = round(WIDTH * RES / pixel) + 2 * margin, round(HEIGHT * RES / pixel) + 2 * margin
+    x = (np.arange(n[0]) - margin + 0.5) * pixel
     return np.tile(1000 + RISE * x, (n[1], 1))
 
 
@@ -78,7 +84,7 @@ def service_region(
     values = PLAIN if maps is None else maps
     named, datasets = {"dem": "svc_dem"}, {}
     elevation, pixel = dem or (plane(), RES)
-    write_raster(folder / "dem.tif", elevation, pixel, margin=2)
+    write_raster(folder / "dem.tif", elevation, pixel, margin_of(pixel))
     for key, value in values.items():
         array = np.broadcast_to(np.asarray(value, float), (HEIGHT, WIDTH))
         write_raster(folder / f"{key}.tif", array)

@@ -50,9 +50,9 @@ def potential() -> float:
 # --- closed forms -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pixel", [30.0, 90.0])
+@pytest.mark.parametrize("pixel", [10.0, 30.0, 90.0])
 def test_soil_retention_on_a_plane(tmp_path: Path, pixel: float) -> None:
-    # A coarser elevation gives the same plane: nearest pixels would make steps of it.
+    # A coarser or finer elevation gives the same plane: nearest pixels would make steps of it.
     region = service_region(tmp_path, dem=(plane(pixel), pixel))
     for land, cover, c in (
         (32, 0.4, 0.15),

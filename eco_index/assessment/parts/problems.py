@@ -317,10 +317,10 @@ def _rules(context: Context, grades: Grades) -> tuple[Text, ...]:
             )
         )
     if "grassland_degradation" in grades.available:
-        years = ", ".join(map(str, config.grass_years))
+        years, listed = (joint.join(map(str, config.grass_years)) for joint in (", ", "、"))
         rules.append(
             Text(
-                zh=f"草地退化指数=本期盖度/同一自然地带{years}年草地最大盖度；参照为像元最大值，"
+                zh=f"草地退化指数=本期盖度/同一自然地带{listed}年草地最大盖度；参照为像元最大值，"
                 "偏严；已转为非草地者不计",
                 en=f"degradation index: cover over the greatest cover of grassland in {years} in "
                 "the same natural zone; a maximum over pixels is a strict reference; land that is "
