@@ -107,6 +107,10 @@ class EarthEngine(Strict):
     type: Literal["earth_engine"] = "earth_engine"
     collection: str
     project: str | None = Field(None, description="cloud project; by default ${EE_PROJECT}")
+    reduce: Literal["here", "server"] = Field(
+        "here",
+        description="server: Earth Engine makes the composites and sends those, not the scenes",
+    )
 
 
 class RasterFile(Strict):

@@ -39,6 +39,8 @@ class Service:
         Taken one by one by the next requests.
     always : Fault or None
         Given to every request once `faults` is empty.
+    most_px : int
+        Pixels of computed images that one request may ask for: beyond it, memory runs out.
     most_at_once : int
         Most requests under way at the same time.
     """
@@ -48,6 +50,7 @@ class Service:
         self.seen: list[tuple[str, Any]] = []
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
+        self.most_px = 10**9
         self.most_at_once = self._at_once = 0
         self._lock, self._closing = threading.Lock(), threading.Event()
         folder = importlib.resources.files("ee") / "tests"
@@ -139,6 +142,9 @@ class Service:
                 if body.get("fileFormat") != "NPY":
                     raise Refused(f"unknown file format '{body.get('fileFormat')}'")
                 image = Evaluator(self.collections, body["expression"]).result
+                size = body["grid"]["dimensions"]
+                if isinstance(image, dict) and size["width"] * size["height"] > self.most_px:
+                    raise Refused("User memory limit exceeded.")
                 return 200, answer_pixels(image, body["grid"])
             raise Refused(f"unknown method '{method}'", 404)
         except Refused as error:

@@ -25,7 +25,7 @@ ORDER = {
     "kernel_gaps": 7.5,
     "scene_windows": 7.6,
     "composite_parts": 7.7,
-    "composite_methods": 7.8,
+    "composite_methods": 7.8, "composite_server": 7.8,
     "composite": 8, "auxiliary": 8,
     "indices": 9,
     "cover": 9.5, "rsei_run": 9.5,

@@ -148,7 +148,9 @@ class EarthEngineSource:
         checksum = f"ee-version:{image['version']}" if "version" in image else None
         assets: dict[str, Asset] = {}
         ref = None
-        if self.dataset.record is not None:
+        mask = self.dataset.mask
+        composed = mask is not None and (mask.recipe == "valid_value" or mask.also)
+        if self.dataset.record is not None or composed:
             return self._by_record(image_id, index, bands, checksum, properties)
         for name, record in self.dataset.bands.items():
             key = next((key for key in record.asset if key in bands), None)
@@ -170,7 +172,7 @@ class EarthEngineSource:
         checksum: str | None,
         properties: dict[str, Any],
     ) -> Scene | AssetFailure:
-        """Only the bands that are read, with guards: a record lists all that a sensor has."""
+        """Only the bands that are read, masks put together: a record lists all of a sensor's."""
         refs: dict[str, BandRef] = {}
 
         def find(key: str) -> Asset | None:

@@ -202,9 +202,13 @@ class Client:
             raise translate(error, where) from None
 
     def pixels(
-        self, build: Callable[[Any], Any], grid: dict[str, Any], band: str, where: str
-    ) -> np.ndarray:
-        """Compute pixels of one band: one request.
+        self,
+        build: Callable[[Any], Any],
+        grid: dict[str, Any],
+        bands: tuple[str, ...],
+        where: str,
+    ) -> dict[str, np.ndarray]:
+        """Compute pixels of an image: one request.
 
         Parameters
         ----------
@@ -212,15 +216,15 @@ class Client:
             Given the module ``ee``, returns the image.
         grid : dict
             PixelGrid of the service: dimensions, affineTransform, crsCode or crsWkt.
-        band : str
-            Band id of the image.
+        bands : tuple of str
+            Band ids of the image, in order.
         where : str
             Named in errors.
 
         Returns
         -------
-        numpy.ndarray
-            Shape (height, width) of the grid.
+        dict of numpy.ndarray
+            By band id, each of shape (height, width) of the grid.
 
         Raises
         ------
@@ -238,13 +242,14 @@ class Client:
         except Exception as error:
             raise translate(error, where) from None
         size = grid["dimensions"]
-        if found.dtype.names != (band,) or found.shape != (size["height"], size["width"]):
+        if found.dtype.names != bands or found.shape != (size["height"], size["width"]):
             raise InputError(
                 f"Earth Engine answered with bands {found.dtype.names} of shape {found.shape}",
                 where=where,
-                rule=f"band '{band}' of shape {(size['height'], size['width'])} was asked for",
+                rule=f"bands {', '.join(bands)} of shape {(size['height'], size['width'])} "
+                "were asked for",
             )
-        return np.ascontiguousarray(found[band])
+        return {name: np.ascontiguousarray(found[name]) for name in bands}
 
 
 _lock = threading.Lock()
