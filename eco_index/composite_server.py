@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pyproj import CRS
 
-from eco_index import sensors, warp
 from eco_index.catalog import Catalog, Dataset
-from eco_index.composite_parts import Composite, Numbered, failure_of
+from eco_index.composite_parts import Composite, Numbered, days_of, failure_of, numbered
+from eco_index.composite_rules import Judged, judge
 from eco_index.compositing import CompositeConfig
 from eco_index.errors import EcoError, InputError, UsageError
 from eco_index.grid import Grid, Tile
-from eco_index.scene_windows import Unusable, quality_lut
-from eco_index.sensors.bit_tests import bit_tests
+from eco_index.scene_windows import Unusable
 from eco_index.sources import ee_client
-from eco_index.sources.address import is_derived, leaves, parse
-from eco_index.sources.derived import guard_values
 from eco_index.sources.earthengine import Cost
-from eco_index.sources.ee_band import BandRef, Window, crs_of, is_earth_engine, pixel_grid, split
+from eco_index.sources.ee_band import Window, pixel_grid, split
+from eco_index.sources.ee_files import Expected, read_received
 from eco_index.sources.ee_reduce import (
     VERSION,
-    BandRule,
-    QualityRule,
     SceneRule,
-    Tests,
     Wanted,
     composite_image,
 )
@@ -51,15 +45,6 @@ def reduced_on_server(dataset: Dataset) -> bool:
 def parameters(_: Dataset) -> dict[str, Any]:
     """Return what of this room changes a dataset's composites, for digests."""
     return {"reduced": {"by": "earth_engine", "version": VERSION}}
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """A scene with the rule by which the service reads it."""
-
-    item: Numbered
-    rule: SceneRule
-    image: str
 
 
 def composite_on_server(
@@ -90,18 +75,12 @@ def composite_on_server(
     InputError, PartialError
         It refuses the request, or does not answer.
     """
-    judged: list[_Judged] = []
-    failures: list[AssetFailure] = []
-    for item in items:
-        dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
-        try:
-            judged.append(_judge(item, dataset, item.scene.dataset, grid))
-        except Unusable as problem:
-            failures.append(failure_of(item.scene, problem))
+    judged, failures = _judged(items, catalog, grid)
     projects = {_project(catalog, i.item.scene.dataset) for i in judged}
+    folder = received_folder(catalog, [i.item.scene.dataset for i in judged])
     while judged:
         try:
-            out = _reduced(judged, projects, grid, tile, settings)
+            out = _reduced(judged, projects, folder, grid, tile, settings)
         except InputError as error:
             gone = [i for i in judged if _names(error, i.image)]
             if not gone:
@@ -181,41 +160,95 @@ def wanted_of(
     )
 
 
-def wanted_for(
-    items: Sequence[Numbered], catalog: Catalog, grid: Grid, settings: CompositeConfig
-) -> Wanted:
-    """Return what is asked for, for an export of a whole tile.
+def expected_of(
+    scenes: Sequence[Scene], catalog: Catalog, grid: Grid, tile: Tile, settings: CompositeConfig
+) -> Expected | None:
+    """Return what an export of a tile must bring, None where the service has nothing to reduce.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        All scenes of the month that touch the tile, as `composite_tile` is given them.
+    catalog, grid, tile, settings
+        As in `composite_tile`.
+    """
+    items = [
+        item
+        for day in days_of(numbered(scenes, None, settings), grid, tile, settings)
+        for item in day
+        if reduced_on_server(catalog.get(item.scene.dataset, f"scene {item.scene.id}"))
+    ]
+    for dataset_id in sorted({item.scene.dataset for item in items}):
+        check(catalog.get(dataset_id, "exports"), dataset_id, settings)
+    judged, _ = _judged(items, catalog, grid)
+    return _expected(judged, grid, tile, settings) if judged else None
+
+
+def _expected(
+    judged: Sequence[Judged], grid: Grid, tile: Tile, settings: CompositeConfig
+) -> Expected:
+    wanted = wanted_of(((j.item, j.rule, j.image) for j in judged), settings)
+    window = (tile.y0, tile.x0, *tile.shape)
+    return Expected(wanted, pixel_grid(service_crs(grid.crs_wkt), grid.transform, window), tile.id)
+
+
+def received_folder(catalog: Catalog, dataset_ids: Iterable[str]) -> Path | None:
+    """Return the folder of received exports that datasets name; it is the same for all.
 
     Raises
     ------
-    InputError
-        A scene cannot be decoded safely.
+    UsageError
+        Two datasets name two folders: a composite is of all of them together.
     """
-    judged = []
+    named = {
+        str(catalog.resolve(path, f"{catalog.path}, dataset '{dataset_id}'"))
+        for dataset_id in set(dataset_ids)
+        if (path := getattr(catalog.datasets[dataset_id].access, "received", None)) is not None
+    }
+    if len(named) > 1:
+        raise UsageError(
+            f"exports of one region are looked for in two folders: {', '.join(sorted(named))}",
+            where=f"{catalog.path}, keys 'access.received'",
+            fix="name the same folder in all of them",
+        )
+    return Path(named.pop()) if named else None
+
+
+def _judged(
+    items: Sequence[Numbered], catalog: Catalog, grid: Grid
+) -> tuple[list[Judged], list[AssetFailure]]:
+    judged: list[Judged] = []
+    failures: list[AssetFailure] = []
     for item in items:
         dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
-        check(dataset, item.scene.dataset, settings)
         try:
-            found = _judge(item, dataset, item.scene.dataset, grid)
+            judged.append(judge(item, dataset, item.scene.dataset, grid))
         except Unusable as problem:
-            raise InputError(f"{problem.asset}: {problem.reason}", where=item.scene.id) from None
-        judged.append((found.item, found.rule, found.image))
-    return wanted_of(judged, settings)
+            failures.append(failure_of(item.scene, problem))
+    return judged, failures
 
 
 def _reduced(
-    judged: Sequence[_Judged],
+    judged: Sequence[Judged],
     projects: set[str | None],
+    folder: Path | None,
     grid: Grid,
     tile: Tile,
     settings: CompositeConfig,
 ) -> Composite:
-    wanted = wanted_of(((j.item, j.rule, j.image) for j in judged), settings)
+    expected = _expected(judged, grid, tile, settings)
+    if folder is not None and (file := folder / f"{expected.name}.tif").exists():
+        return _composite(read_received(file, expected))
+    wanted = expected.wanted
     # A second project is refused by `client`, with the reason.
     session = [ee_client.client(p) for p in sorted(projects, key=str)][-1]
     arrays = {name: np.empty(tile.shape, kind) for name, kind in wanted.dtypes.items()}
     for part in _parts(tile, _itemsize(wanted), session.limits):
         _fill(arrays, session, wanted, grid, tile, part)
+    return _composite(arrays)
+
+
+def _composite(arrays: dict[str, np.ndarray]) -> Composite:
     main = [arrays.pop(name) for name in ("ndvi_max", "clear_count", "obs_count")]
     return Composite(main[0], main[1], main[2], (), arrays)
 
@@ -282,107 +315,9 @@ def _project(catalog: Catalog, dataset_id: str) -> str | None:
     return getattr(catalog.get(dataset_id, "imagery").access, "project", None)
 
 
-def _key(judged: _Judged) -> tuple[str, str]:
+def _key(judged: Judged) -> tuple[str, str]:
     return judged.item.scene.dataset, judged.item.scene.id
 
 
 def _names(error: EcoError, image: str) -> bool:
     return re.search(rf"{re.escape(image)}(?![\w/-])", error.what) is not None
-
-
-def _judge(item: Numbered, dataset: Dataset, dataset_id: str, grid: Grid) -> _Judged:
-    """Return the rule by which the service reads a scene: that of `scene_windows`, in tests."""
-    scene = item.scene
-    assert dataset.mask is not None
-    *measured, mask = sensors.needed_bands(dataset)
-    bands, images = [], set()
-    for band in measured:
-        rule, ref = _band_rule(scene, dataset, band, _href(scene, band))
-        _refuse_finer(ref, dataset_id, band, grid)
-        bands.append(rule)
-        images.add(ref.image)
-    href = _href(scene, mask)
-    quality: tuple[QualityRule, ...] = ()
-    valued: tuple[BandRule, ...] = ()
-    if is_derived(href) and parse(href).kind == "value":
-        names = parse(href).options["bands"]
-        pairs = zip(names, parse(href).parts, strict=True)
-        valued = tuple(_band_rule(scene, dataset, name, part.href)[0] for name, part in pairs)
-    else:
-        refs = [BandRef.parse(leaf) for leaf in leaves(href)]
-        quality = _quality_rules(scene, dataset, mask, refs)
-        images |= {ref.image for ref in refs}
-    if len(images) != 1:
-        raise Unusable(mask, f"its bands are those of {len(images)} images")
-    return _Judged(item, SceneRule(quality, valued, tuple(bands)), images.pop())
-
-
-def _href(scene: Scene, band: str) -> str:
-    if band not in scene.assets:
-        raise Unusable(band, f"band {band} missing: scene has {', '.join(scene.assets)}")
-    href = scene.assets[band].href
-    if not all(is_earth_engine(leaf) for leaf in leaves(href)):
-        raise Unusable(band, "not an image of Earth Engine")
-    return href
-
-
-def _band_rule(scene: Scene, dataset: Dataset, band: str, href: str) -> tuple[BandRule, BandRef]:
-    ref = BandRef.parse(href)
-    try:
-        decode = sensors.decode_of(dataset, band, scene.properties)
-    except EcoError as error:
-        raise Unusable(band, error.what) from None
-    nodata = ref.fill if math.isnan(decode.nodata) else decode.nodata
-    known = sensors.Decode(decode.scale, decode.offset, nodata, decode.valid_min, decode.valid_max)
-    return BandRule(ref.band, ref.fill, known), ref
-
-
-def _refuse_finer(ref: BandRef, dataset_id: str, band: str, grid: Grid) -> None:
-    crs = crs_of(ref.crs).to_wkt()
-    pixel = warp.source_pixel_m(ref.affine, ref.width, ref.height, crs, grid)
-    if warp.subsamples_of(pixel, grid.resolution):
-        raise UsageError(
-            f"band {band} has pixels of {pixel:.0f} m, the grid of {grid.resolution:g} m: Earth "
-            "Engine would take them from its reduced copies, which are not their mean",
-            where=f"dataset '{dataset_id}', access 'reduce: server'",
-            rule="composites made there and here must be the same",
-            fix="write 'reduce: here', or choose a grid nearer to the imagery's resolution",
-        )
-
-
-def _quality_rules(
-    scene: Scene, dataset: Dataset, band: str, refs: Sequence[BandRef]
-) -> tuple[QualityRule, ...]:
-    assert dataset.mask is not None
-    for ref in refs:
-        kind = np.dtype(ref.dtype)
-        if kind.kind not in "iu" or kind.itemsize > 2:
-            raise Unusable(band, f"a quality band of type {kind} cannot be looked up")
-    decode = sensors.decode_of(dataset, band, scene.properties)
-    nodata = refs[0].fill if math.isnan(decode.nodata) else decode.nodata
-    main = quality_lut(dataset, nodata, np.dtype(refs[0].dtype))
-    plain = sensors.mask_lut(dataset.mask.recipe, dataset.mask.version)
-    luts = [main]
-    for values in guard_values(dataset, plain):
-        # A guard writes a quality value: what that means to the main recipe is its code here.
-        luts.append(np.where(values < 0, sensors.CLEAR, main[np.maximum(values, 0)]))
-    return tuple(_quality_rule(ref, lut) for ref, lut in zip(refs, luts, strict=True))
-
-
-def _quality_rule(ref: BandRef, lut: np.ndarray) -> QualityRule:
-    kind = np.dtype(ref.dtype)
-    codes = lut[: 1 << (8 * kind.itemsize)].astype(np.uint8).tobytes()
-    clear, missing, snow = _tests_of(codes)
-    bits = 8 * kind.itemsize if kind.kind == "i" else 0
-    return QualityRule(ref.band, int(ref.fill), clear, missing, snow, bits)
-
-
-@lru_cache(maxsize=64)
-def _tests_of(codes: bytes) -> tuple[Tests, Tests, Tests]:
-    """Return the tests of clear, missing and snowy values of a look-up table."""
-    lut = np.full(65536, sensors.BAD, np.uint8)
-    lut[: len(codes)] = np.frombuffer(codes, np.uint8)
-    clear, missing, snow = (
-        bit_tests(lut == code) for code in (sensors.CLEAR, sensors.FILL, sensors.SNOW)
-    )
-    return clear, missing, snow

@@ -186,6 +186,7 @@ EACH = {
     "Image.not": lambda a: (a == 0).astype("uint8"),
     "Image.toDouble": lambda a: a.astype("float64"),
     "Image.toInt16": _integer("int16"),
+    "Image.toInt32": _integer("int32"),
     "Image.toUint16": _integer("uint16"),
 }
 

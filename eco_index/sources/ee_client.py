@@ -251,6 +251,48 @@ class Client:
             )
         return {name: np.ascontiguousarray(found[name]) for name in bands}
 
+    def start_export(
+        self,
+        build: Callable[[Any], Any],
+        options: dict[str, Any],
+        request_id: str,
+        where: str,
+    ) -> str:
+        """Start the export of an image: one request.
+
+        Parameters
+        ----------
+        build : callable
+            Given the module ``ee``, returns the image.
+        options : dict
+            Rest of the service's ExportImageRequest: description, grid, fileExportOptions.
+        request_id : str
+            Letters, digits and ``-``: the same request sent twice starts one export.
+        where : str
+            Named in errors.
+
+        Returns
+        -------
+        str
+            Name of the operation.
+        """
+        try:
+            image = build(self._ee)
+            started = self._ee.data.exportImage(request_id, {"expression": image} | options)
+            return str(started["name"])
+        except KeyError:
+            raise InputError("Earth Engine named no operation", where=where) from None
+        except Exception as error:
+            raise translate(error, where) from None
+
+    def operations(self) -> dict[str, dict[str, Any]]:
+        """Return the project's operations by name: one request for each page."""
+        try:
+            found = self._ee.data.listOperations()
+        except Exception as error:
+            raise translate(error, f"exports of project '{self.project}'") from None
+        return {str(operation["name"]): operation for operation in found}
+
 
 _lock = threading.Lock()
 _open: tuple[int, Client] | None = None
