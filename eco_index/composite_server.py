@@ -192,6 +192,18 @@ def _expected(
     return Expected(wanted, pixel_grid(service_crs(grid.crs_wkt), grid.transform, window), tile.id)
 
 
+def is_received(
+    scenes: Sequence[Scene], catalog: Catalog, grid: Grid, tile: Tile, settings: CompositeConfig
+) -> bool:
+    """Whether an export of a tile lies in the folder, so that the service is not asked for it."""
+    named = [s.dataset for s in scenes if reduced_on_server(catalog.get(s.dataset, "imagery"))]
+    folder = received_folder(catalog, named)
+    if folder is None or not folder.is_dir():
+        return False
+    expected = expected_of(scenes, catalog, grid, tile, settings)
+    return expected is not None and (folder / f"{expected.name}.tif").exists()
+
+
 def received_folder(catalog: Catalog, dataset_ids: Iterable[str]) -> Path | None:
     """Return the folder of received exports that datasets name; it is the same for all.
 

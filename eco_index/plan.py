@@ -240,6 +240,10 @@ class _Tally:
                     composite_server.check(dataset, scene.dataset, self._settings)
                     reduced.append(scene)
             read = [s for s in served if s not in reduced]
+            if reduced and self._catalog is not None:
+                where = (self._catalog, self._grid, task.tile, self._settings)
+                if composite_server.is_received(scenes, *where):
+                    reduced = []
             for asked in (
                 earthengine.estimate(read, self._grid, [task.tile]),
                 composite_server.estimate(reduced, [task.tile], self._settings),

@@ -21,6 +21,7 @@ from eco_index.composite import composite_tile
 from eco_index.config import Region, load_region
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.period import Period
+from eco_index.plan import plan
 from eco_index.sources import acquire, ee_client
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
@@ -65,6 +66,14 @@ def receive(region: Region, service: Service) -> Path:
     return folder
 
 
+def gone_name(region: Region, folder: Path) -> str:
+    """The one expected file that is not there."""
+    (name,) = (
+        i.name for i in exports.expected(region, YEAR) if not (folder / f"{i.name}.tif").exists()
+    )
+    return name
+
+
 def test_started_followed_received_and_read(region: Region, service: Service) -> None:
     before = exports.status(region, YEAR)
     # Scenes in May, June and July; the month of May has one at its last second.
@@ -85,7 +94,11 @@ def test_started_followed_received_and_read(region: Region, service: Service) ->
     assert told["expected"]["tiles"] == told["received"]["tiles"] == 4
     assert told["expected"]["bands"] == told["received"]["bands"] == 36
     assert told["expected"]["bytes"] == 3 * 48 * 48 * 3 * 4
-    # The composites are those of the service, without a request.
+    # The plan and the composites ask for nothing more.
+    assert plan(region, YEAR).cost.requests == 0
+    next(folder.glob("r000c000_*.tif")).rename(folder / "put_away")
+    assert plan(region, YEAR).cost.requests == 1
+    (folder / "put_away").rename(folder / f"{gone_name(region, folder)}.tif")
     month = YEAR[0].months(6, 6)[0]
     scenes = acquire(region, month).scenes
     service.seen.clear()
