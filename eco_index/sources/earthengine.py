@@ -30,6 +30,7 @@ from eco_index.sources.ee_band import (
     split,
 )
 from eco_index.sources.ee_transport import Limits
+from eco_index.sources.newest import newest_only
 from eco_index.sources.scene import Asset, AssetFailure, Found, Scene
 
 # Properties kept with a scene, under the names that STAC items use.
@@ -85,7 +86,8 @@ class EarthEngineSource:
         Returns
         -------
         Found
-            Scenes by time and id; images that lack a band are among the failures.
+            Scenes by time and id, of one acquisition the newest processing; images that lack a
+            band are among the failures.
 
         Raises
         ------
@@ -102,8 +104,7 @@ class EarthEngineSource:
                 scenes.append(made)
             else:
                 failures.append(made)
-        scenes.sort(key=lambda scene: (scene.datetime, scene.id))
-        return Found(tuple(scenes), tuple(failures))
+        return Found(tuple(newest_only(scenes)), tuple(failures))
 
     def _images(
         self,
