@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
 
 import earthengine_archive
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import tiny_region
 import yaml
 from earthengine_archive import COLLECTIONS, EE_KEYS, grid_of
 from earthengine_service import Fault, Service
 
-from eco_index import exports
+from eco_index import exports, pipeline
 from eco_index.cli import run
 from eco_index.composite import composite_tile
 from eco_index.config import Region, load_region
+from eco_index.cube.archive import open_archive
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.period import Period
 from eco_index.plan import plan
@@ -26,13 +30,14 @@ from eco_index.sources import acquire, ee_client
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
 YEAR = [Period.parse("2025")]
+LAYERS = ("ndvi_max", "clear_count", "obs_count")
 BUCKET = exports.Destination("bucket", "bkt", "eco/2025")
 
 
-def region_of(folder: Path, **access: object) -> Region:
-    """A region over the archive of the loopback service, May to July, in tiles of 32 pixels."""
+def region_of(folder: Path, tile: int = 32, **access: object) -> Region:
+    """A region over the archive of the loopback service, May to July: 48 x 48 pixels."""
     grid = grid_of()
-    place = {"crs": grid.crs_wkt, "bounds": list(grid.bounds), "tile": 32, "chunk": 16}
+    place = {"crs": grid.crs_wkt, "bounds": list(grid.bounds), "tile": tile, "chunk": 16}
     tiny_region.region(folder, grid=place)
     file = folder / "data_catalog.yaml"
     catalog = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -251,6 +256,45 @@ def test_the_command(
     code, out, _ = eco("--json")
     told = json.loads(out)
     assert code == 1 and told["counts"] == {"failed": 4, "received": 8}
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> gpd.GeoDataFrame:
+    grid = grid_of()
+    names = {"id": ["1"], "name": ["One"]}
+    return gpd.GeoDataFrame(names, geometry=[shapely.box(*grid.bounds)], crs=grid.crs_wkt)
+
+
+def test_a_run_makes_the_same_cube_in_all_three_ways(
+    tmp_path: Path, service: Service, zones: gpd.GeoDataFrame
+) -> None:
+    """`eco run` over scenes read here, composites reduced there, and exports: one cube."""
+    service.exports.folder = tmp_path / "cloud"
+    cubes, asked = {}, {}
+    for way in ("here", "server", "exports"):
+        reduce = "here" if way == "here" else "server"
+        received = "received" if way == "exports" else None
+        region = region_of(tmp_path / way, 48, reduce=reduce, received=received)
+        zones.to_file(tmp_path / way / "zones.gpkg")
+        if way == "exports":
+            for _ in range(3):
+                exports.start(region, YEAR, BUCKET)
+            receive(region, service)
+        service.seen.clear()
+        report = pipeline.run(region, YEAR, today=dt.date(2026, 1, 10))
+        done = report.to_dict()["tasks"]
+        assert done == {"done": 4, "skipped": 0, "failed": 0}
+        asked[way] = len(service.requests_of("computePixels"))
+        root = open_archive(region.archive_path).view().root
+        cubes[way] = {name: root[f"monthly/{name}"][:] for name in LAYERS}
+    assert asked == {"here": asked["here"], "server": 3, "exports": 0} and asked["here"] > 12
+    for way in ("server", "exports"):
+        for name in ("clear_count", "obs_count"):
+            np.testing.assert_array_equal(cubes[way][name], cubes["here"][name])
+        gap = np.abs(cubes[way]["ndvi_max"].astype(int) - cubes["here"]["ndvi_max"])
+        assert gap.max() <= 1
+    np.testing.assert_array_equal(cubes["server"]["ndvi_max"], cubes["exports"]["ndvi_max"])
+    assert cubes["here"]["clear_count"].sum() > 1000
 
 
 def test_exports_need_a_folder_and_reduction(tmp_path: Path, service: Service) -> None:
