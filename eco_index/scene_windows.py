@@ -15,7 +15,7 @@ from eco_index.catalog import Dataset
 from eco_index.compositing import Dilation
 from eco_index.errors import EcoError, InputError
 from eco_index.grid import Grid, Tile
-from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
+from eco_index.sources.opening import crs_wkt, open_asset, read_asset
 from eco_index.sources.raster import short_reason
 from eco_index.sources.scene import Asset, Scene
 
@@ -200,9 +200,8 @@ def _place(source: Any, band: str, grid: Grid, tile: Tile, nearest: bool) -> war
 
 def _read(source: Any, asset: Asset, band: str, dataset: Dataset, window: Window) -> np.ndarray:
     try:
-        return np.asarray(source.read(asset.band, window=window))
+        return read_asset(source, asset.href, asset.band, window, dataset)
     except (RasterioError, OSError) as error:
-        forget_asset(asset.href, dataset)
         raise Unusable(band, f"cannot be read: {short_reason(error)}") from None
     except InputError as error:
         raise Unusable(band, error.what) from None
