@@ -16,7 +16,7 @@ from eco_index.compositing import Dilation
 from eco_index.errors import EcoError, InputError
 from eco_index.grid import Grid, Tile
 from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
-from eco_index.sources.raster import short_reason
+from eco_index.sources.raster import give_back, short_reason
 from eco_index.sources.scene import Asset, Scene
 
 # Codes as they are: the look-up table of a mask that was looked up already.
@@ -101,6 +101,20 @@ def read_scene(
     Unusable
         An asset is missing, unreadable, or cannot be decoded safely.
     """
+    try:
+        return _read_scene(scene, dataset, grid, tile, dilation, distance_m)
+    finally:
+        give_back()
+
+
+def _read_scene(
+    scene: Scene,
+    dataset: Dataset,
+    grid: Grid,
+    tile: Tile,
+    dilation: Dilation | None,
+    distance_m: float,
+) -> SceneWindows | None:
     assert dataset.mask is not None  # the catalogue refuses imagery without mask
     mask_band = dataset.mask.band
     # The mask first: where it has nothing to say about the tile, nothing else is read.

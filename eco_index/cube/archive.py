@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import zarr
 
 from eco_index import __version__
+from eco_index.cube import shards
 from eco_index.cube.storage import (
     WriteLock,
     exists,
@@ -288,7 +289,7 @@ def write_tile(
     """
     root = zarr.open_group(session.store, mode="r+")
     step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)  # type: ignore[arg-type]
-    rows, columns = tile.slices
+    whole: dict[str, bytes] = {}
     for product, values in arrays.items():
         array: Any = root[f"{group}/{product}"]
         if values.shape != tile.shape or values.dtype != array.dtype:
@@ -296,7 +297,35 @@ def write_tile(
                 f"{product} of {time_id}, tile {tile.id}: {values.dtype}{values.shape} does not "
                 f"fit {array.dtype}{tile.shape}"
             )
-        array[step, rows, columns] = values
+        layout = shards.layout_of(array)
+        data = None
+        if layout is not None and layout.holds(tile, array.shape):
+            data = shards.encode(values, layout)
+        if data is None:
+            array[step, tile.slices[0], tile.slices[1]] = values
+        else:
+            whole[shards.key_of(array, step, tile)] = data
+    shards.write(session.store, whole)
+
+
+def read_tile(
+    session: Any, group: str, time_id: str, tile: Tile, products: Sequence[str]
+) -> tuple[np.ndarray, ...]:
+    """Return stored integers of one tile and time from a session, product by product."""
+    root = zarr.open_group(session.store, mode="r")
+    step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)  # type: ignore[arg-type]
+    arrays: list[Any] = [root[f"{group}/{product}"] for product in products]
+    stored = shards.read(session.store, [shards.key_of(a, step, tile) for a in arrays])
+    out = []
+    for array, data in zip(arrays, stored, strict=True):
+        layout = shards.layout_of(array)
+        values = None
+        if data is not None and layout is not None and layout.holds(tile, array.shape):
+            values = shards.decode(data, tile.shape, layout)
+        if values is None:  # nothing stored, or not as this version stores it
+            values = np.asarray(array[step, tile.slices[0], tile.slices[1]])
+        out.append(values)
+    return tuple(out)
 
 
 def open_cube(path: Path | str, group: str = "yearly", ref: str | None = None) -> xr.Dataset:
