@@ -18,6 +18,7 @@ from eco_index.grid import Grid, Tile
 from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
 from eco_index.sources.raster import give_back, short_reason
 from eco_index.sources.scene import Asset, Scene
+from eco_index.sources.tiff_blocks import read_window
 
 # Codes as they are: the look-up table of a mask that was looked up already.
 _IDENTITY = np.minimum(np.arange(65536), sensors.BAD).astype(np.uint8)
@@ -214,7 +215,8 @@ def _place(source: Any, band: str, grid: Grid, tile: Tile, nearest: bool) -> war
 
 def _read(source: Any, asset: Asset, band: str, dataset: Dataset, window: Window) -> np.ndarray:
     try:
-        return np.asarray(source.read(asset.band, window=window))
+        quick = read_window(source, window) if asset.band == 1 else None
+        return np.asarray(source.read(asset.band, window=window)) if quick is None else quick
     except (RasterioError, OSError) as error:
         forget_asset(asset.href, dataset)
         raise Unusable(band, f"cannot be read: {short_reason(error)}") from None

@@ -287,24 +287,28 @@ def write_tile(
     ValueError
         An array has another shape or type than the variable: nothing is converted silently.
     """
-    root = zarr.open_group(session.store, mode="r+")
-    step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)  # type: ignore[arg-type]
+    paths = [f"{group}/{product}" for product in arrays]
+    known = shards.describe(session.store, paths)
+    if known is None or not all(layout.holds(tile) for layout in known[1]):
+        known = None
+    root: Any = None if known else zarr.open_group(session.store, mode="r+")
+    step = TimeAxis.from_dict((known[0] if known else root.attrs)["time_axis"]).index(
+        group, time_id
+    )
     whole: dict[str, bytes] = {}
-    for product, values in arrays.items():
-        array: Any = root[f"{group}/{product}"]
-        if values.shape != tile.shape or values.dtype != array.dtype:
+    for k, (product, values) in enumerate(arrays.items()):
+        dtype = known[1][k].dtype if known else root[paths[k]].dtype
+        if values.shape != tile.shape or values.dtype != dtype:
             raise ValueError(
                 f"{product} of {time_id}, tile {tile.id}: {values.dtype}{values.shape} does not "
-                f"fit {array.dtype}{tile.shape}"
+                f"fit {dtype}{tile.shape}"
             )
-        layout = shards.layout_of(array)
-        data = None
-        if layout is not None and layout.holds(tile, array.shape):
-            data = shards.encode(values, layout)
-        if data is None:
-            array[step, tile.slices[0], tile.slices[1]] = values
-        else:
-            whole[shards.key_of(array, step, tile)] = data
+        data = shards.encode(values, known[1][k]) if known else None
+        if known and data is not None:
+            whole[f"{paths[k]}/{known[1][k].key(step, tile)}"] = data
+        else:  # nothing but fill, or laid out in another way
+            root = root or zarr.open_group(session.store, mode="r+")
+            root[paths[k]][step, tile.slices[0], tile.slices[1]] = values
     shards.write(session.store, whole)
 
 
@@ -312,20 +316,23 @@ def read_tile(
     session: Any, group: str, time_id: str, tile: Tile, products: Sequence[str]
 ) -> tuple[np.ndarray, ...]:
     """Return stored integers of one tile and time from a session, product by product."""
-    root = zarr.open_group(session.store, mode="r")
-    step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)  # type: ignore[arg-type]
-    arrays: list[Any] = [root[f"{group}/{product}"] for product in products]
-    stored = shards.read(session.store, [shards.key_of(a, step, tile) for a in arrays])
-    out = []
-    for array, data in zip(arrays, stored, strict=True):
-        layout = shards.layout_of(array)
-        values = None
-        if data is not None and layout is not None and layout.holds(tile, array.shape):
-            values = shards.decode(data, tile.shape, layout)
-        if values is None:  # nothing stored, or not as this version stores it
-            values = np.asarray(array[step, tile.slices[0], tile.slices[1]])
-        out.append(values)
-    return tuple(out)
+    paths = [f"{group}/{product}" for product in products]
+    known = shards.describe(session.store, paths)
+    out: list[np.ndarray | None] = [None] * len(paths)
+    if known is not None and all(layout.holds(tile) for layout in known[1]):
+        step = TimeAxis.from_dict(known[0]["time_axis"]).index(group, time_id)
+        keys = [f"{p}/{x.key(step, tile)}" for p, x in zip(paths, known[1], strict=True)]
+        for k, data in enumerate(shards.read(session.store, keys)):
+            if data is not None:
+                out[k] = shards.decode(data, tile.shape, known[1][k])
+    if any(values is None for values in out):
+        # Nothing but fill, laid out in another way, or broken: Zarr says which.
+        root: Any = zarr.open_group(session.store, mode="r")
+        step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)
+        for k, path in enumerate(paths):
+            if out[k] is None:
+                out[k] = np.asarray(root[path][step, tile.slices[0], tile.slices[1]])
+    return tuple(values for values in out if values is not None)
 
 
 def open_cube(path: Path | str, group: str = "yearly", ref: str | None = None) -> xr.Dataset:

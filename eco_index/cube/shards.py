@@ -10,8 +10,10 @@ in another way are left to Zarr.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import google_crc32c
@@ -19,6 +21,7 @@ import numpy as np
 from numcodecs import Blosc
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import sync
 
 from eco_index.grid import Tile
@@ -35,24 +38,37 @@ class Layout:
     ----------
     shard, chunk : int
         Pixels of a side.
+    shape : tuple of int
+        Of the array.
     dtype : numpy.dtype
         Little-endian.
     fill : int
     compressor : numcodecs.Blosc
+    encode_key : callable
+        Makes a key of a shard's place.
     """
 
     shard: int
     chunk: int
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fill: Any
     compressor: Blosc
+    encode_key: Callable[[tuple[int, ...]], str]
 
-    def holds(self, tile: Tile, shape: tuple[int, ...]) -> bool:
-        """Whether a tile of an array of that shape is one shard whole."""
+    def holds(self, tile: Tile) -> bool:
+        """Whether a tile is one shard whole."""
         if tile.y0 % self.shard or tile.x0 % self.shard:
             return False
-        height, width = min(self.shard, shape[1] - tile.y0), min(self.shard, shape[2] - tile.x0)
+        height, width = (
+            min(self.shard, self.shape[1] - tile.y0),
+            min(self.shard, self.shape[2] - tile.x0),
+        )
         return tile.shape == (height, width)
+
+    def key(self, step: int, tile: Tile) -> str:
+        """Return the key of a tile's shard below the array's path."""
+        return self.encode_key((step, tile.y0 // self.shard, tile.x0 // self.shard))
 
     @property
     def across(self) -> int:
@@ -60,22 +76,27 @@ class Layout:
         return self.shard // self.chunk
 
 
-def layout_of(array: Any) -> Layout | None:
-    """Return the layout of a Zarr array's shards, or None where it is not the one known here."""
-    codecs, dtype = array.metadata.codecs, array.dtype
+def layout_of(metadata: Any) -> Layout | None:
+    """Return the layout of an array's shards, or None where it is not the one known here.
+
+    Parameters
+    ----------
+    metadata : ArrayV3Metadata
+        ``array.metadata`` of a Zarr array.
+    """
+    codecs, dtype = metadata.codecs, metadata.dtype.to_native_dtype()
     if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
         return None
     outer = codecs[0]
     inner, index = outer.codecs, outer.index_codecs
+    shard, chunk = metadata.chunk_grid.chunk_shape, outer.chunk_shape
     if (
-        array.ndim != 3
+        metadata.ndim != 3
         or dtype.kind not in "iu"
-        or dtype.itemsize > 8
         or dtype != dtype.newbyteorder("<")
-        or array.shards is None
-        or array.shards[0] != 1
-        or array.shards[1] != array.shards[2]
-        or array.chunks[1] != array.chunks[2]
+        or shard[0] != 1
+        or shard[1] != shard[2]
+        or chunk[1] != chunk[2]
         or len(inner) != 2
         or not isinstance(inner[0], BytesCodec)
         or not isinstance(inner[1], BloscCodec)
@@ -93,7 +114,38 @@ def layout_of(array: Any) -> Layout | None:
         shuffle=_SHUFFLES[_text(blosc.shuffle)],
         blocksize=blosc.blocksize,
     )
-    return Layout(array.shards[1], array.chunks[1], dtype, array.fill_value, compressor)
+    return Layout(
+        shard[1],
+        chunk[1],
+        metadata.shape,
+        dtype,
+        metadata.fill_value,
+        compressor,
+        metadata.encode_chunk_key,
+    )
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: bytes) -> Layout | None:
+    return layout_of(ArrayV3Metadata.from_dict(json.loads(document)))
+
+
+@lru_cache(maxsize=32)
+def _attributes(document: bytes) -> dict[str, Any]:
+    return dict(json.loads(document)["attributes"])
+
+
+def describe(store: Any, paths: list[str]) -> tuple[dict[str, Any], list[Layout]] | None:
+    """Return the root's attributes and the layouts of arrays; None where one is not known here.
+
+    What was read before is not parsed again: metadata are compared byte by byte.
+    """
+    documents = read(store, ["zarr.json", *(f"{path}/zarr.json" for path in paths)])
+    if any(d is None for d in documents):
+        return None
+    root, *arrays = [d for d in documents if d is not None]
+    layouts = [layout for a in arrays if (layout := _parsed(a)) is not None]
+    return (_attributes(root), layouts) if len(layouts) == len(paths) else None
 
 
 def _text(value: Any) -> str:
@@ -182,10 +234,3 @@ def read(store: Any, keys: list[str]) -> list[bytes | None]:
         return await asyncio.gather(*(store.get(key, prototype) for key in keys))
 
     return [None if b is None else b.to_bytes() for b in sync(get())]
-
-
-def key_of(array: Any, step: int, tile: Tile) -> str:
-    """Return the key of a tile's shard in the array's store."""
-    shard = array.shards or array.chunks
-    place = (step, tile.y0 // shard[1], tile.x0 // shard[2])
-    return f"{array.path}/{array.metadata.encode_chunk_key(place)}"
