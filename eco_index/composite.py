@@ -143,7 +143,10 @@ def _highest(
     counts = Counts(out, settings)
     failed: list[AssetFailure] = []
     whole = True
-    for same_day in days_of(items, grid, tile, settings):
+    days = list(days_of(items, grid, tile, settings))
+    if not settings.source_index:  # without it the order does not matter
+        days = turned(days, tile)
+    for same_day in days:
         counts.begin_day(len(same_day))
         for item in same_day:
             dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
@@ -157,6 +160,17 @@ def _highest(
                     break
         counts.end_day()
     return out, failed, whole
+
+
+def turned[T](items: list[T], tile: Tile) -> list[T]:
+    """Return items from another one on for each tile, in a circle.
+
+    Tiles that are worked on side by side then do not ask for the same file at the same time, and
+    take turns with one handle of it (`sources.raster.open_kept`) in place of opening it again.
+    """
+    golden = (5**0.5 - 1) / 2
+    first = int(len(items) * ((tile.row + tile.col) * golden % 1))
+    return items[first:] + items[:first]
 
 
 def _parts(scene: Scene, tile: Tile) -> Iterator[Tile]:
