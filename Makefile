@@ -42,7 +42,7 @@ lint: setup-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks

@@ -143,7 +143,7 @@ def measure(size: int, dates: int, tile: int, runs: int, peers: bool) -> dict[st
     """Return all figures."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        warm = make(home / "warm", 96, 2, False, 64)
+        warm = make(home / "warm", 96, 2, False, 96)
         same = make(home / "same", size, dates, False, tile)
         moved_warm = make(home / "moved_warm", 96, 2, True, 64)
         moved = make(home / "moved", size, dates, True, tile)

@@ -5,7 +5,8 @@ layers of float32 on disk with gaps (NaN). Ours goes the way of an assessment: `
 `zone_raster.zone_pixels` and `zonal.ZoneSums`, tile by tile; the layers are turned into the cube's
 stored integers on the way, which is part of its time. exactextract weighs border pixels by the
 share that a zone covers; xarray-spatial gets zones drawn by rasterio. Each side runs in a process
-of its own, after one small run; the sides take turns, figures are medians.
+of its own, after one small run; the sides take turns, figures are medians. On a busy machine the
+ratios of processor time (`zones_cpu_ratio_...`) are the ones to judge by: each side is one thread.
 
 `zones_peak_mib` is what our process holds above what it held after the small run;
 `zones_max_rel_diff` the greatest difference of a sum from exactextract's in zones above 1,000
@@ -200,7 +201,7 @@ def ours(folder: str, warm: str, coverage: str) -> dict[str, Any]:
 
     with raster_env():
         run(warm)
-        base, start = peak_mib(), time.perf_counter()
+        base, start = peak_mib(), _clocks()
         return _figures(run(folder), start, base)
 
 
@@ -228,7 +229,7 @@ def exact(folder: str, warm: str) -> dict[str, Any]:
         return out
 
     run(warm)
-    base, start = peak_mib(), time.perf_counter()
+    base, start = peak_mib(), _clocks()
     return _figures(run(folder), start, base)
 
 
@@ -259,13 +260,19 @@ def xrspatial(folder: str, warm: str) -> dict[str, Any]:
         return out
 
     run(warm)
-    base, start = peak_mib(), time.perf_counter()
+    base, start = peak_mib(), _clocks()
     return _figures(run(folder), start, base)
 
 
-def _figures(found: dict[str, Any], start: float, base: float) -> dict[str, Any]:
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _figures(found: dict[str, Any], start: tuple[float, float], base: float) -> dict[str, Any]:
+    seconds, cpu = (now - then for now, then in zip(_clocks(), start, strict=True))
     return {
-        "seconds": time.perf_counter() - start,
+        "seconds": seconds,
+        "cpu": cpu,
         "peak_mib": peak_mib() - base,
         "table": found,
     }
@@ -287,10 +294,10 @@ def differences(
     return worst
 
 
-def ratio(theirs: list[dict[str, Any]], ours_: list[dict[str, Any]]) -> float:
+def ratio(theirs: list[dict[str, Any]], ours_: list[dict[str, Any]], key: str = "seconds") -> float:
     """Return how many times longer they take, median over runs that followed each other."""
     pairs = zip(theirs, ours_, strict=True)
-    return round(median([{"r": a["seconds"] / b["seconds"]} for a, b in pairs], "r"), 2)
+    return round(median([{"r": a[key] / b[key]} for a, b in pairs], "r"), 2)
 
 
 def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any]:
@@ -307,6 +314,7 @@ def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any
     out: dict[str, Any] = {}
     for name in peers:
         out[f"zones_ratio_{name}"] = ratio(found[name], found["eco"])
+        out[f"zones_cpu_ratio_{name}"] = ratio(found[name], found["eco"], "cpu")
     out["zones_peak_mib"] = round(max(r["peak_mib"] for r in found["eco"]), 1)
     for name in peers:
         worst = differences(found["eco"][0]["table"], found[name][0]["table"])
@@ -320,6 +328,7 @@ def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any
         out["zones_coverage_peak_mib"] = round(max(r["peak_mib"] for r in exactly), 1)
     for name, results in found.items():
         out[f"zones_seconds_{name}"] = round(median(results, "seconds"), 3)
+        out[f"zones_cpu_seconds_{name}"] = round(median(results, "cpu"), 3)
         if not name.startswith("eco"):
             out[f"zones_peak_mib_{name}"] = round(max(r["peak_mib"] for r in results), 1)
     return out | {

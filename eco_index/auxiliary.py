@@ -16,7 +16,14 @@ from eco_index.catalog import Catalog, Dataset, RasterFile, VectorFile
 from eco_index.errors import InputError, UsageError
 from eco_index.grid import Grid, Tile
 from eco_index.sources.preflight import checksum_of
-from eco_index.sources.raster import crs_wkt, forget, open_kept, raster_env, short_reason
+from eco_index.sources.raster import (
+    crs_wkt,
+    forget,
+    give_back,
+    open_kept,
+    raster_env,
+    short_reason,
+)
 
 OUTSIDE = -1  # code of pixels that the map does not cover
 WIDTH_COLUMN = "width_m"  # of river lines: width of the water, metres
@@ -195,6 +202,8 @@ def _read_window(
             raise InputError(
                 f"the {kind} cannot be read: {short_reason(error)}", where=str(path)
             ) from None
+        finally:
+            give_back()
 
 
 def near_rivers(

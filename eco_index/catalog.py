@@ -107,6 +107,19 @@ class EarthEngine(Strict):
     type: Literal["earth_engine"] = "earth_engine"
     collection: str
     project: str | None = Field(None, description="cloud project; by default ${EE_PROJECT}")
+    reduce: Literal["here", "server"] = Field(
+        "here",
+        description="server: Earth Engine makes the composites and sends those, not the scenes",
+    )
+    received: str | None = Field(
+        None, description="folder of exported composites (`eco exports`): read before asking"
+    )
+
+    @model_validator(mode="after")
+    def _exports_are_reduced(self) -> EarthEngine:
+        if self.received is not None and self.reduce != "server":
+            raise ValueError("'received' are composites of the server: it needs 'reduce: server'")
+        return self
 
 
 class RasterFile(Strict):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eco_index import composite_methods, kernels, sensors, warp
+from eco_index import composite_methods, composite_server, kernels, sensors, warp
 from eco_index.catalog import Catalog, Dataset
 from eco_index.composite_parts import (
     NDVI_FILL,
@@ -23,6 +23,7 @@ from eco_index.composite_parts import (
     without,
 )
 from eco_index.compositing import NO_SOURCE, CompositeConfig, How
+from eco_index.errors import UsageError
 from eco_index.grid import Grid, Tile
 from eco_index.scene_windows import Unusable, read_scene
 from eco_index.sources.address import leaves
@@ -60,10 +61,64 @@ def composite_tile(
         and never silently missing.
     """
     settings = how.settings if how is not None else CompositeConfig()
+    scenes = list(scenes)
+    for dataset_id in sorted({scene.dataset for scene in scenes}):
+        dataset = catalog.get(dataset_id, "the scenes of a tile")
+        if composite_server.reduced_on_server(dataset):
+            composite_server.check(dataset, dataset_id, settings)
     if settings.method != "maximum_ndvi":
         assert how is not None
         return composite_methods.composite_by_method(scenes, catalog, grid, tile, how)
     items = numbered(scenes, how, settings)
+    served = [
+        item
+        for day in days_of(items, grid, tile, settings)
+        for item in day
+        if composite_server.reduced_on_server(_dataset(item, catalog))
+    ]
+    if not served:
+        return _read_all(items, catalog, grid, tile, settings)
+    rest = [i for i in items if not composite_server.reduced_on_server(_dataset(i, catalog))]
+    _refuse_shared_days(served, rest, grid, tile, settings)
+    there = composite_server.composite_on_server(served, catalog, grid, tile, settings)
+    here = _read_all(rest, catalog, grid, tile, settings)
+    np.maximum(here.ndvi_max, there.ndvi_max, out=here.ndvi_max)
+    here.clear_count += there.clear_count
+    here.obs_count += there.obs_count
+    for name, counts in there.layers.items():
+        here.layers[name] += counts
+    here.failures += there.failures
+    return here
+
+
+def _dataset(item: Numbered, catalog: Catalog) -> Dataset:
+    return catalog.get(item.scene.dataset, f"scene {item.scene.id}")
+
+
+def _refuse_shared_days(
+    served: list[Numbered],
+    rest: list[Numbered],
+    grid: Grid,
+    tile: Tile,
+    settings: CompositeConfig,
+) -> None:
+    if settings.count != "days":
+        return
+    others = {i.day for day in days_of(rest, grid, tile, settings) for i in day}
+    shared = sorted({i.day for i in served} & others)
+    if shared:
+        raise UsageError(
+            f"Earth Engine's composites and scenes that are read here share {shared[0]} in tile "
+            f"{tile.id}: that day cannot be counted once",
+            where="section 'composite' of the region file, count: days",
+            rule="counts reduced by the service are sums; days in them are no longer known",
+            fix="write 'reduce: here' in the dataset's access, or count observations",
+        )
+
+
+def _read_all(
+    items: list[Numbered], catalog: Catalog, grid: Grid, tile: Tile, settings: CompositeConfig
+) -> Composite:
     failures: list[AssetFailure] = []
     with raster_env():
         while True:
@@ -88,7 +143,10 @@ def _highest(
     counts = Counts(out, settings)
     failed: list[AssetFailure] = []
     whole = True
-    for same_day in days_of(items, grid, tile, settings):
+    days = list(days_of(items, grid, tile, settings))
+    if not settings.source_index:  # without it the order does not matter
+        days = turned(days, tile)
+    for same_day in days:
         counts.begin_day(len(same_day))
         for item in same_day:
             dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
@@ -102,6 +160,17 @@ def _highest(
                     break
         counts.end_day()
     return out, failed, whole
+
+
+def turned[T](items: list[T], tile: Tile) -> list[T]:
+    """Return items from another one on for each tile, in a circle.
+
+    Tiles that are worked on side by side then do not ask for the same file at the same time, and
+    take turns with one handle of it (`sources.raster.open_kept`) in place of opening it again.
+    """
+    golden = (5**0.5 - 1) / 2
+    first = int(len(items) * ((tile.row + tile.col) * golden % 1))
+    return items[first:] + items[:first]
 
 
 def _parts(scene: Scene, tile: Tile) -> Iterator[Tile]:
@@ -140,4 +209,11 @@ def parameters(dataset: Dataset) -> Mapping[str, Any]:
         "mask": dataset.mask.model_dump(mode="json") if dataset.mask else None,
         "offset_rule": dataset.offset_rule,
         "versions": {"composite": VERSION, "warp": warp.VERSION},
-    } | sensors.extra_parameters(dataset)
+    } | _extra_parameters(dataset)
+
+
+def _extra_parameters(dataset: Dataset) -> dict[str, Any]:
+    found = sensors.extra_parameters(dataset)
+    if composite_server.reduced_on_server(dataset):
+        found |= composite_server.parameters(dataset)
+    return found

@@ -138,6 +138,15 @@ class CompositeConfig(Strict):
         return tuple(name for name, given in wanted.items() if given)
 
     @property
+    def server_gap(self) -> str:
+        """What of this section a service that reduces composites cannot do; empty if nothing."""
+        if self.method != "maximum_ndvi":
+            return f"method: {self.method}"
+        if self.dilation:
+            return "dilation"
+        return "source_index" if self.source_index else ""
+
+    @property
     def scores(self) -> BestPixel:
         return self.best_pixel or BestPixel()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eco_index import pipeline, simulation
+from eco_index import leads, pipeline, simulation
 from eco_index.config import Region, configs_folder, load_region
 from eco_index.cube import CubeView, open_archive
 from eco_index.period import Period
@@ -93,7 +93,7 @@ def default_folder() -> Path:
 
 
 def run_demo(folder: Path, cluster: str = "local", progress: Progress | None = None) -> Demo:
-    """Simulate, run all periods and programmes, publish, and compare with the truth.
+    """Simulate, run all periods and programmes, find leads, publish, compare with the truth.
 
     Parameters
     ----------
@@ -115,6 +115,11 @@ def run_demo(folder: Path, cluster: str = "local", progress: Progress | None = N
     report = pipeline.run(region, periods, cluster=cluster, progress=progress)
     archive = open_archive(region.archive_path)
     last = Period.parse("2025")
+    # Leads stand on the cube, and the reports of protected zones tell of them.
+    if leads.find(region, archive.view(), last, progress=progress).written:
+        for period in periods:
+            pipeline.assess_period(region, period, progress=progress)
+            pipeline.report_period(region, period, progress=progress)
     release = region.written("releases") / last.id / RELEASE
     if not release.exists():
         release = publish(region, last, RELEASE, archive)

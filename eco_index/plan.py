@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eco_index.compositing import CompositeConfig
 from eco_index.cube import CubeView, TaskRecord, TimeAxis
 from eco_index.cube.archive import check_layout, open_archive
 from eco_index.cube.template import has_landcover
@@ -31,6 +32,7 @@ from eco_index.tasks import (
 )
 
 if TYPE_CHECKING:
+    from eco_index.catalog import Catalog
     from eco_index.config import Region
     from eco_index.sources.scene import Scene
 
@@ -155,7 +157,7 @@ def plan(
     composites: dict[str, PlannedTask] = {}
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
-    tally = _Tally(grid, region.config.composite.layers)
+    tally = _Tally(grid, region.config.composite, region.catalog)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
         for month in region.config.period_months(period):
@@ -208,8 +210,15 @@ def _layer_notes(
 
 
 class _Tally:
-    def __init__(self, grid: Grid, layers: Sequence[str] = ()) -> None:
-        self._grid, self._monthly = grid, len(products_of("monthly", False, layers))
+    def __init__(
+        self,
+        grid: Grid,
+        settings: CompositeConfig | None = None,
+        catalog: Catalog | None = None,
+    ) -> None:
+        self._settings = settings or CompositeConfig()
+        self._monthly = len(products_of("monthly", False, self._settings.layers))
+        self._grid, self._catalog = grid, catalog
         self._scenes: dict[tuple[str, str], Scene] = {}
         self._reads = self._pixels = self._requests = self._request_bytes = 0
 
@@ -219,11 +228,28 @@ class _Tally:
         self.product(task, self._monthly)
         served = [s for s in scenes if _served(s)]
         if served and task.tile is not None:
+            from eco_index import composite_server
             from eco_index.sources import earthengine
 
-            asked = earthengine.estimate(served, self._grid, [task.tile])
-            self._requests += asked.requests
-            self._request_bytes += asked.bytes
+            reduced = []
+            for scene in served:
+                if self._catalog is None:
+                    continue
+                dataset = self._catalog.get(scene.dataset, f"scene {scene.id}")
+                if composite_server.reduced_on_server(dataset):
+                    composite_server.check(dataset, scene.dataset, self._settings)
+                    reduced.append(scene)
+            read = [s for s in served if s not in reduced]
+            if reduced and self._catalog is not None:
+                where = (self._catalog, self._grid, task.tile, self._settings)
+                if composite_server.is_received(scenes, *where):
+                    reduced = []
+            for asked in (
+                earthengine.estimate(read, self._grid, [task.tile]),
+                composite_server.estimate(reduced, [task.tile], self._settings),
+            ):
+                self._requests += asked.requests
+                self._request_bytes += asked.bytes
 
     def product(self, task: Task, n_products: int) -> None:
         assert task.tile is not None

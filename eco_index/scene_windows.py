@@ -15,9 +15,10 @@ from eco_index.catalog import Dataset
 from eco_index.compositing import Dilation
 from eco_index.errors import EcoError, InputError
 from eco_index.grid import Grid, Tile
-from eco_index.sources.opening import crs_wkt, forget_asset, open_asset
-from eco_index.sources.raster import short_reason
+from eco_index.sources.opening import crs_wkt, open_asset, read_asset
+from eco_index.sources.raster import give_back, short_reason
 from eco_index.sources.scene import Asset, Scene
+from eco_index.sources.tiff_blocks import read_window
 
 # Codes as they are: the look-up table of a mask that was looked up already.
 _IDENTITY = np.minimum(np.arange(65536), sensors.BAD).astype(np.uint8)
@@ -101,6 +102,20 @@ def read_scene(
     Unusable
         An asset is missing, unreadable, or cannot be decoded safely.
     """
+    try:
+        return _read_scene(scene, dataset, grid, tile, dilation, distance_m)
+    finally:
+        give_back()
+
+
+def _read_scene(
+    scene: Scene,
+    dataset: Dataset,
+    grid: Grid,
+    tile: Tile,
+    dilation: Dilation | None,
+    distance_m: float,
+) -> SceneWindows | None:
     assert dataset.mask is not None  # the catalogue refuses imagery without mask
     mask_band = dataset.mask.band
     # The mask first: where it has nothing to say about the tile, nothing else is read.
@@ -200,9 +215,11 @@ def _place(source: Any, band: str, grid: Grid, tile: Tile, nearest: bool) -> war
 
 def _read(source: Any, asset: Asset, band: str, dataset: Dataset, window: Window) -> np.ndarray:
     try:
-        return np.asarray(source.read(asset.band, window=window))
+        quick = read_window(source, window) if asset.band == 1 else None
+        return (
+            read_asset(source, asset.href, asset.band, window, dataset) if quick is None else quick
+        )
     except (RasterioError, OSError) as error:
-        forget_asset(asset.href, dataset)
         raise Unusable(band, f"cannot be read: {short_reason(error)}") from None
     except InputError as error:
         raise Unusable(band, error.what) from None

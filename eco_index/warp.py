@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,10 @@ class Placement:
             column, row and width; the source's width and height. Positions are then within SNAP of
             pixel centres everywhere, so that every rule of sampling comes to taking that pixel.
         """
+        return self._shift
+
+    @cached_property
+    def _shift(self) -> tuple[int, ...] | None:
         if self.subsamples:
             return None
         out = []
@@ -184,6 +188,7 @@ def place_raster(
     return place(grid, tile, source.transform, source.width, source.height, crs_wkt, nearest)
 
 
+@lru_cache(maxsize=64)
 def place(
     grid: Grid,
     tile: Tile,

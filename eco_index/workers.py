@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
-from eco_index.cube import TimeAxis, write_tile
+from eco_index.cube import read_tile, write_tile
 from eco_index.cube.storage import translate
 from eco_index.errors import EcoError, InputError
 from eco_index.grid import Grid, Tile
@@ -130,16 +129,10 @@ def read_monthly(
     session: Any, region: Region, period: Period, tile: Tile
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return month id to (NDVI composite, clear_count) of a tile, stored integers."""
-    root = zarr.open_group(session.store, mode="r")
-    axis = TimeAxis.from_dict(root.attrs["time_axis"])  # type: ignore[arg-type]
-    rows, columns = tile.slices
+    products = (region.config.composite.basis, "clear_count")
     monthly = {}
     for month in region.config.period_months(period):
-        step = axis.index("monthly", month.id)
-        ndvi, clear = (
-            np.asarray(root[f"monthly/{name}"][step, rows, columns])  # type: ignore[index]
-            for name in (region.config.composite.basis, "clear_count")
-        )
+        ndvi, clear = read_tile(session, "monthly", month.id, tile, products)
         monthly[month.id] = (ndvi, clear)
     return monthly
 

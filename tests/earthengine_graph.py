@@ -1,7 +1,7 @@
 """Evaluates Earth Engine expression graphs over local GeoTIFFs, for the loopback service.
 
-Only the operations that the source sends are known; anything else is refused by name, as is any
-pixel grid that would need resampling.
+Only the operations that the source sends are known; anything else is refused by name. Stored
+images are given on their own grid only; computed ones (`earthengine_images`) on any.
 """
 
 from __future__ import annotations
@@ -13,19 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import earthengine_images as computed
 import numpy as np
 import rasterio
 import shapely
 from affine import Affine
+from earthengine_images import Refused
 
 SERVICE_BYTES = 48 * 2**20
 SERVICE_PX = 32000
-
-
-class Refused(Exception):
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -99,10 +95,15 @@ class Evaluator:
 
     def __init__(self, collections: dict[str, list[StoredImage]], expression: Any) -> None:
         self.collections, self.values = collections, expression["values"]
+        self._known: dict[Any, tuple[Any, Any]] = {}
         self.result = self.reference(expression["result"], {})
 
     def reference(self, key: str, names: dict[str, Any]) -> Any:
-        return self.node(self.values[key], names)
+        # A value that is referred to twice is computed once; `names` is kept, so ids stay its own.
+        known = (key, *(id(value) for value in names.values()))
+        if known not in self._known:
+            self._known[known] = (self.node(self.values[key], names), names)
+        return self._known[known][0]
 
     def node(self, node: dict[str, Any], names: dict[str, Any]) -> Any:
         ((kind, content),) = node.items()
@@ -151,23 +152,37 @@ class Evaluator:
             "(does not exist or caller does not have access)."
         )
 
-    def select(self, image: ImageValue, selectors: list[str]) -> ImageValue:
+    def select(self, image: Any, selectors: list[str]) -> Any:
         names: list[str] = []
+        available = list(image) if isinstance(image, dict) else image.names
         for selector in selectors:
-            found = [n for n in image.names if re.fullmatch(selector, n)]
+            found = [n for n in available if re.fullmatch(selector, n)]
             if not found:
                 raise Refused(
                     f"Image.select: Band pattern '{selector}' did not match any bands. "
-                    f"Available bands: {list(image.names)}"
+                    f"Available bands: {list(available)}"
                 )
             names += found
+        if isinstance(image, dict):
+            return {name: image[name] for name in names}
         return replace(image, names=tuple(names))
 
     def unmask(self, image: ImageValue, value: ImageValue, same: bool | None) -> ImageValue:
-        if value.constant is None:
+        if not isinstance(value, ImageValue) or value.constant is None:
             raise Refused("operation 'Image.unmask': only with a constant")
+        if not isinstance(image, ImageValue) or image.stored is None:
+            raise Refused("operation 'Image.unmask': only of stored images")
         same_footprint = True if same is None else same
         return replace(image, fill=value.constant, same_footprint=same_footprint)
+
+    def pairwise(self, name: str, a: Any, b: Any) -> computed.Image:
+        formula = computed.PAIRWISE[name]
+        return computed.pairwise(name, formula)(as_computed(a), as_computed(b))
+
+    def from_images(self, images: list[Any]) -> list[Any]:
+        if not all(isinstance(i, ImageValue | dict) for i in images):
+            raise Refused("operation 'ImageCollection.fromImages': not all are images")
+        return images
 
     def to_list(self, images: list[ImageValue], count: int, offset: int | None) -> list[ImageValue]:
         return images[offset or 0 : (offset or 0) + count]
@@ -183,6 +198,44 @@ class Evaluator:
         if name != ".all":
             raise Refused(f"operation 'Filter.intersects': unknown field '{name}'")
         return lambda image: feature.intersects(shapely.geometry.shape(image.stored.footprint))
+
+
+def as_computed(value: Any) -> computed.Image:
+    if not isinstance(value, ImageValue):
+        if not isinstance(value, dict):
+            raise Refused("an image is expected")
+        return value
+    if value.stored is None:
+        return computed.constant(value.constant)
+    image = {}
+    for name in value.names:
+        file = value.stored.bands[name]
+        band = computed.stored_band(file.path, file.masked)
+        if value.fill is not None:
+            band = computed.unmasked(band, value.fill, value.same_footprint)
+        image[name] = band
+    return image
+
+
+def _pair(name: str) -> Callable[..., Any]:
+    return lambda evaluator, a, b: evaluator.pairwise(name, a, b)
+
+
+def _each(name: str) -> Callable[..., Any]:
+    return lambda _, image: computed.each(computed.EACH[name])(as_computed(image))
+
+
+def _images(operation: Callable[..., Any], *images: int) -> Callable[..., Any]:
+    """The arguments at these places are images."""
+
+    def call(_: Any, *given: Any) -> Any:
+        return operation(*(as_computed(g) if k in images else g for k, g in enumerate(given)))
+
+    return call
+
+
+def _reduced(kind: str) -> Callable[..., Any]:
+    return lambda _, images: computed.reduced(kind, [as_computed(i) for i in images])
 
 
 OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
@@ -202,6 +255,15 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         lambda _, coordinates, geodesic: shapely.Polygon(coordinates[0]),
         ("coordinates", "geodesic"),
     ),
+    "ImageCollection.fromImages": (Evaluator.from_images, ("images",)),
+    "Image.where": (_images(computed.where, 0, 1, 2), ("input", "test", "value")),
+    "Image.addBands": (_images(computed.add_bands, 0, 1), ("dstImg", "srcImg")),
+    "Image.rename": (_images(computed.rename, 0), ("input", "names")),
+    "Image.resample": (_images(computed.resample, 0), ("image", "mode")),
+    "reduce.max": (_reduced("max"), ("collection",)),
+    "reduce.sum": (_reduced("sum"), ("collection",)),
+    **{name: (_pair(name), ("image1", "image2")) for name in computed.PAIRWISE},
+    **{name: (_each(name), ("value",)) for name in computed.EACH},
 }
 
 
@@ -213,15 +275,9 @@ def answer_value(value: Any) -> Any:
     return value
 
 
-def answer_pixels(image: ImageValue, grid: dict[str, Any]) -> bytes:
-    if image.stored is None:
-        raise Refused("only stored images have pixels here")
+def answer_pixels(image: Any, grid: dict[str, Any]) -> bytes:
     width, height = grid["dimensions"]["width"], grid["dimensions"]["height"]
-    t = {**dict.fromkeys(("shearX", "shearY"), 0.0), **grid["affineTransform"]}
-    asked = Affine(
-        t["scaleX"], t["shearX"], t["translateX"], t["shearY"], t["scaleY"], t["translateY"]
-    )
-    arrays = {name: _window(image, name, asked, grid, width, height) for name in image.names}
+    arrays = arrays_of(image, grid)
     size = sum(a.nbytes for a in arrays.values())
     if size > SERVICE_BYTES:
         raise Refused(
@@ -236,6 +292,18 @@ def answer_pixels(image: ImageValue, grid: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, out)
     return buffer.getvalue()
+
+
+def arrays_of(image: Any, grid: dict[str, Any]) -> dict[str, np.ndarray]:
+    asked = computed.PixelGrid.of_request(grid)
+    if isinstance(image, dict):
+        return computed.pixels(image, asked)
+    if not isinstance(image, ImageValue) or image.stored is None:
+        raise Refused("only stored and computed images have pixels here")
+    return {
+        name: _window(image, name, asked.affine, grid, asked.width, asked.height)
+        for name in image.names
+    }
 
 
 def _window(

@@ -1,7 +1,7 @@
 """A loopback stand-in for Earth Engine's REST service, for the real client to talk to.
 
-It serves the client's own discovery document and list of algorithms, and answers `value:compute`
-and `image:computePixels` by evaluating the expression graph (see earthengine_graph).
+It serves the client's own discovery document and list of algorithms, and answers `value:compute`,
+`image:computePixels` and `image:export` by evaluating the expression graph (see earthengine_graph).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
+from earthengine_exports import Exports
 from earthengine_graph import Evaluator, Refused, StoredImage, answer_pixels, answer_value
 
 
@@ -39,6 +41,10 @@ class Service:
         Taken one by one by the next requests.
     always : Fault or None
         Given to every request once `faults` is empty.
+    most_px : int
+        Pixels of computed images that one request may ask for: beyond it, memory runs out.
+    exports : Exports
+        What was exported, where to, and what fails.
     most_at_once : int
         Most requests under way at the same time.
     """
@@ -48,6 +54,8 @@ class Service:
         self.seen: list[tuple[str, Any]] = []
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
+        self.most_px = 10**9
+        self.exports = Exports()
         self.most_at_once = self._at_once = 0
         self._lock, self._closing = threading.Lock(), threading.Event()
         folder = importlib.resources.files("ee") / "tests"
@@ -103,7 +111,8 @@ class Service:
                 self._at_once += 1
                 self.most_at_once = max(self.most_at_once, self._at_once)
                 fault = self.faults.popleft() if self.faults else self.always
-            status, content = self._compute(path, body)
+            query = dict(parse_qsl(handler.path.partition("?")[2]))
+            status, content = self._compute(path, body, query)
         headers: dict[str, str] = {}
         if fault is not None:
             self._closing.wait(fault.hang)
@@ -126,7 +135,7 @@ class Service:
         except ConnectionError:
             pass  # the client gave up waiting
 
-    def _compute(self, path: str, body: Any) -> tuple[int, bytes]:
+    def _compute(self, path: str, body: Any, query: dict[str, str]) -> tuple[int, bytes]:
         base = f"/v1alpha/projects/{self.project}/"
         try:
             if not path.startswith(base):
@@ -139,7 +148,17 @@ class Service:
                 if body.get("fileFormat") != "NPY":
                     raise Refused(f"unknown file format '{body.get('fileFormat')}'")
                 image = Evaluator(self.collections, body["expression"]).result
+                size = body["grid"]["dimensions"]
+                if isinstance(image, dict) and size["width"] * size["height"] > self.most_px:
+                    raise Refused("User memory limit exceeded.")
                 return 200, answer_pixels(image, body["grid"])
+            if method == "image:export":
+                with self._lock:
+                    return 200, json.dumps(self.exports.start(base, body)).encode()
+            if method == "operations" and body is None:
+                with self._lock:
+                    answer = self.exports.list(self.collections, query)
+                return 200, json.dumps(answer).encode()
             raise Refused(f"unknown method '{method}'", 404)
         except Refused as error:
             return error.status, _error(error.status, str(error))

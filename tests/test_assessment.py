@@ -61,11 +61,19 @@ class TestRows:
         assert found.value == pytest.approx(seen.mean() / 100)
         assert found.denominator_km2 == found.valid_km2 == pytest.approx(seen.size * KM2)
         assert found.no_data_km2 == pytest.approx(size(CLOUD) * KM2)
-        low, high = found.interval
-        assert low == pytest.approx(seen.sum() / fvc.size / 100)
-        assert high == pytest.approx((seen.sum() + 10000 * size(CLOUD)) / fvc.size / 100)
+        assert found.interval_kind == "confidence"
+        assert found.interval[0] < found.value < found.interval[1]
         assert found.previous == pytest.approx(year_arrays(2024)["fvc"][:, 40:].mean() / 100)
         assert found.change == pytest.approx(found.value - found.previous)
+
+    def test_bounds_if_all_gaps_had_the_smallest_or_largest_value(self, summaries):
+        found = row(summaries["whole_region"], "z1", "ndvi_mean")
+        ndvi = year_arrays(2025)["ndvi_mean"][:, 40:]
+        total = ndvi[ndvi != -32768].sum() / 1e4
+        assert found.interval_kind == "bounds"
+        low, high = found.interval
+        assert low == pytest.approx((total - size(CLOUD)) / ndvi.size)
+        assert high == pytest.approx((total + size(CLOUD)) / ndvi.size)
 
     def test_forest_coverage_stands_on_classified_area(self, summaries):
         found = row(summaries["whole_region"], "z1", "forest_coverage")

@@ -13,10 +13,12 @@ from pyproj import Transformer
 from zone_fakes import CRS, RES, X0, Y1
 
 from eco_index.analysis.class_share import class_share
-from eco_index.analysis.end_members import CoverMean, end_member_part
+from eco_index.analysis.end_members import CoverMean, Group, end_member_part, grouped_part
 from eco_index.analysis.gaps import cells_of, gap_error
 from eco_index.analysis.uncertainty import combine
 from eco_index.assessment import assess
+from eco_index.cover import table_path
+from eco_index.indices.endmembers import EndMembers, Pair
 from eco_index.indices.vegetation import stored_fvc
 from eco_index.methods import load_method
 from eco_index.period import Period
@@ -85,7 +87,7 @@ def write_samples(folder: Path, of: tuple[int, ...] = (21, 32)) -> None:
                 writer.writerow([f"S{k}", lon, lat, code])
 
 
-def region_in(folder: Path, tile: int = 16, samples: bool = True, **more):
+def region_in(folder: Path, tile: int = 16, samples: bool = True, data=None, **more):
     extra = {
         "fvc": {
             "choice": "fixed", "ndvi_soil": SOIL, "ndvi_veg": VEG, "evidence": "placeholder",
@@ -93,7 +95,7 @@ def region_in(folder: Path, tile: int = 16, samples: bool = True, **more):
         },
         "targets": "demo_2025",
     }  # fmt: skip
-    data = {}
+    data = dict(data or {})
     if samples:
         columns = {"x": "lon", "y": "lat"}
         extra["ground_truth"] = {"samples": "map_samples", "sample_columns": columns}
@@ -231,6 +233,39 @@ def test_a_class_without_samples_has_no_interval(made, tmp_path):
     # Samples of grassland alone still meet both classes of the map here; forest has none of them.
     assert row(found, "z0", "forest_coverage").interval_kind == "bounds"
     assert any("no interval" in n.en for n in analysis(found, "intervals").notes)
+
+
+def test_pairs_from_percentiles_are_off_around_themselves(tmp_path):
+    """A pair outside the declared ranges: half their width is what it may be off."""
+    soil, veg = 0.25, 0.8
+    fvc = {"choice": "percentile", "base": [2024], "by_class": False}
+    made = region_in(tmp_path / "r", fvc=fvc)
+    table_path(made[0]).parent.mkdir(parents=True, exist_ok=True)
+    fitted = EndMembers(Pair(soil, veg, 3000, "all|all"), {}, base=("2024",))
+    table_path(made[0]).write_text(fitted.to_json(), encoding="utf-8")
+    found = run(made, tmp_path / "o")
+    now = arrays(2025)
+    ok = now["fvc"] != 65535
+    cover = CoverMean.of_pixels(now["ndvi_max"][ok] * 1e-4)
+    parts = [
+        gap_error(cells_of(np.where(ok, now["fvc"], np.nan), ok | True), (0, 1e4)).part(0.01),
+        grouped_part([Group(cover, soil, veg)], METHOD, scale=100),
+    ]
+    value = float(now["fvc"][ok].mean()) / 100
+    wanted = combine(value, parts, METHOD, unit="%", limits=(0, 100))
+    assert row(found, "_all", "fvc_mean").interval == pytest.approx(wanted.pair)
+
+
+def test_with_end_members_from_maps_the_row_keeps_its_bounds(tmp_path):
+    maps = {k: {"access": {"type": "raster", "path": f"{k}.tif"}} for k in ("soil", "veg")}
+    fvc = {
+        "choice": "map", "soil_map": "soil", "veg_map": "veg", "evidence": "placeholder",
+        "source": "test",
+    }  # fmt: skip
+    found = run(region_in(tmp_path / "r", data=maps, fvc=fvc), tmp_path / "o")
+    assert row(found, "z0", "fvc_mean").interval_kind == "bounds"
+    document = analysis(found, "intervals")
+    assert any("leaves out choice of end members" in n.en for n in document.notes)
 
 
 def test_targets_use_the_interval(summary):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from assessment_cube import build_cube, build_region, year_arrays
+from long_cube import with_analyses
 from zone_fakes import make_region, pixel_box, write_layer
 
 from eco_index.assessment import assess, assessment_digest
@@ -121,6 +122,17 @@ class TestAssessment:
         assert not any("zone 1 changed" in n for n in notes)
         assert [z.id for z in summary.zones] == ["z0", "z1", "z7"]
         assert "red_line_new" in {i.id for i in summary.inputs}
+
+    def test_an_earlier_edition_without_such_zones_is_said(self, tmp_path):
+        region = with_editions(tmp_path)
+        (tmp_path / "red_line_new.gpkg").unlink()
+        write_layer(tmp_path / "red_line_new.gpkg", NEW, code=["z0", "z1", "z7"], level=["a"] * 3)
+        programme = with_analyses(region, "red_line").model_copy(
+            update={"filter": {"level": ("a",)}}
+        )
+        path = assess(region, programme, Period(2025), build_cube(region), tmp_path / "out")
+        notes = [n.en for n in read_summary(path).notes]
+        assert any("boundaries of 2024: zones cannot be filtered by 'level'" in n for n in notes)
 
     def test_no_notes_without_editions(self, tmp_path):
         region = build_region(tmp_path)

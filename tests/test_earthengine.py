@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -88,6 +89,17 @@ def test_harmonised_collection_is_marked(service: Service, archive: Path) -> Non
     dataset = load_catalog(other).datasets["sentinel_engine"]
     found = EarthEngineSource("sentinel_engine", dataset).search(grid_of().lonlat_bounds(), *JUNE)
     assert all(s.properties["earthsearch:boa_offset_applied"] is True for s in found.scenes)
+
+
+def test_of_two_baselines_the_newest_is_kept(service: Service, archive: Path) -> None:
+    images = service.collections[COLLECTIONS["sentinel"]]
+    name = "S2A_MSIL2A_20250610T030500_N{}_R032_T50TKL_20250610T064800"
+    for k, baseline in enumerate(("0511", "0214")):  # two processings of one data take
+        properties = images[k].properties | {"PRODUCT_ID": name.format(baseline)}
+        images[k] = dataclasses.replace(images[k], properties=properties)
+    (kept,) = search(archive, "sentinel").scenes
+    assert kept.properties["s2:processing_baseline"] == "05.11"
+    assert kept.properties["supersedes"] == [images[1].id.rsplit("/", 1)[1]]
 
 
 def test_nothing_found_elsewhere(service: Service, archive: Path) -> None:

@@ -137,7 +137,7 @@ class Api:
     """A small STAC API: a landing page and paged search answers."""
 
     def __init__(self, items: list[dict[str, Any]]) -> None:
-        self.items, self.searches = items, 0
+        self.items, self.searches, self.next = items, 0, "POST"
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -202,6 +202,8 @@ class Api:
                     "merge": True,
                 }
             ]
+        if links and self.next == "GET":
+            links = [{"rel": "next", "href": f"{self.url}/search?token={k + 1}"}]
         return {"type": "FeatureCollection", "features": self.items[k : k + 1], "links": links}
 
 
@@ -222,7 +224,9 @@ def api_catalog(tmp_path: Path, url: str) -> Catalog:
     return catalog_of(tmp_path, landsat=landsat_entry(access=access))
 
 
-def test_api_follows_pages(tmp_path: Path, api: Api) -> None:
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_api_follows_pages(tmp_path: Path, api: Api, method: str) -> None:
+    api.next = method
     found = search(api_catalog(tmp_path, api.url))
     assert api.searches == 3
     assert [s.id for s in found.scenes] == ["I0", "I1"]

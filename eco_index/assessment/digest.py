@@ -108,8 +108,8 @@ def assessment_digest(
             "failures": _failures(region, period, view),
             "files": [_file(path) for path in files],
             "unit_data": unit_data,
-            "services": _services(region, programme, years),
             "leads": _leads(region, programme, period),
+            "services": _services(region, programme, years),
         }
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eco_index.cli import archives, demo, indices, leads, official, runs, serve
+from eco_index.cli import archives, demo, exports, indices, leads, official, runs, serve
 
 EPILOG = """
 New here? `eco demo` runs the whole chain on a simulated region in about two minutes, offline.
@@ -55,6 +55,7 @@ START, RESULTS, METHODS, SERVICE = "Start here", "Results", "Official methods", 
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(runs.plan)
 app.command(rich_help_panel=START)(runs.run)
+app.command(rich_help_panel=START)(exports.exports)
 app.command(rich_help_panel=RESULTS)(archives.show)
 app.command(rich_help_panel=RESULTS)(archives.verify)
 app.command(rich_help_panel=RESULTS)(archives.publish)

@@ -95,6 +95,7 @@ def _say(made: Demo, default: bool) -> None:
     eco = "eco" if shutil.which("eco") else console.path_text(Path(sys.executable).with_name("eco"))
     console.answer("next:")
     console.answer(f"  {eco} plan {region} --period 2025")
+    console.answer(f"  {eco} leads list {region}")
     console.answer(f"  {eco} show {console.path_text(made.report.archive)}")
     console.answer(
         f"  {eco} trace {console.path_text(made.release)} whole_region/2025/_all/fvc_mean"

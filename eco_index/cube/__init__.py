@@ -5,6 +5,7 @@ from eco_index.cube.archive import (
     create_or_open,
     open_archive,
     open_cube,
+    read_tile,
     write_tile,
 )
 from eco_index.cube.describe import show
@@ -22,6 +23,7 @@ __all__ = [
     "create_or_open",
     "open_archive",
     "open_cube",
+    "read_tile",
     "show",
     "verify",
     "write_tile",

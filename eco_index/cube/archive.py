@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import zarr
 
 from eco_index import __version__
+from eco_index.cube import shards
 from eco_index.cube.storage import (
     WriteLock,
     exists,
@@ -286,17 +287,52 @@ def write_tile(
     ValueError
         An array has another shape or type than the variable: nothing is converted silently.
     """
-    root = zarr.open_group(session.store, mode="r+")
-    step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)  # type: ignore[arg-type]
-    rows, columns = tile.slices
-    for product, values in arrays.items():
-        array: Any = root[f"{group}/{product}"]
-        if values.shape != tile.shape or values.dtype != array.dtype:
+    paths = [f"{group}/{product}" for product in arrays]
+    known = shards.describe(session.store, paths)
+    if known is None or not all(layout.holds(tile) for layout in known[1]):
+        known = None
+    root: Any = None if known else zarr.open_group(session.store, mode="r+")
+    step = TimeAxis.from_dict((known[0] if known else root.attrs)["time_axis"]).index(
+        group, time_id
+    )
+    whole: dict[str, bytes] = {}
+    for k, (product, values) in enumerate(arrays.items()):
+        dtype = known[1][k].dtype if known else root[paths[k]].dtype
+        if values.shape != tile.shape or values.dtype != dtype:
             raise ValueError(
                 f"{product} of {time_id}, tile {tile.id}: {values.dtype}{values.shape} does not "
-                f"fit {array.dtype}{tile.shape}"
+                f"fit {dtype}{tile.shape}"
             )
-        array[step, rows, columns] = values
+        data = shards.encode(values, known[1][k]) if known else None
+        if known and data is not None:
+            whole[f"{paths[k]}/{known[1][k].key(step, tile)}"] = data
+        else:  # nothing but fill, or laid out in another way
+            root = root or zarr.open_group(session.store, mode="r+")
+            root[paths[k]][step, tile.slices[0], tile.slices[1]] = values
+    shards.write(session.store, whole)
+
+
+def read_tile(
+    session: Any, group: str, time_id: str, tile: Tile, products: Sequence[str]
+) -> tuple[np.ndarray, ...]:
+    """Return stored integers of one tile and time from a session, product by product."""
+    paths = [f"{group}/{product}" for product in products]
+    known = shards.describe(session.store, paths)
+    out: list[np.ndarray | None] = [None] * len(paths)
+    if known is not None and all(layout.holds(tile) for layout in known[1]):
+        step = TimeAxis.from_dict(known[0]["time_axis"]).index(group, time_id)
+        keys = [f"{p}/{x.key(step, tile)}" for p, x in zip(paths, known[1], strict=True)]
+        for k, data in enumerate(shards.read(session.store, keys)):
+            if data is not None:
+                out[k] = shards.decode(data, tile.shape, known[1][k])
+    if any(values is None for values in out):
+        # Nothing but fill, laid out in another way, or broken: Zarr says which.
+        root: Any = zarr.open_group(session.store, mode="r")
+        step = TimeAxis.from_dict(root.attrs["time_axis"]).index(group, time_id)
+        for k, path in enumerate(paths):
+            if out[k] is None:
+                out[k] = np.asarray(root[path][step, tile.slices[0], tile.slices[1]])
+    return tuple(values for values in out if values is not None)
 
 
 def open_cube(path: Path | str, group: str = "yearly", ref: str | None = None) -> xr.Dataset:

@@ -115,12 +115,7 @@ class GuardedMask(_OnOneGrid):
         super().__init__(address, dataset)
         assert dataset.mask is not None
         self.lut = sensors.mask_lut(dataset.mask.recipe, dataset.mask.version)
-        read = [dataset.bands[b] for b in sensors.needed_bands(dataset)]
-        bits = tuple(b.saturation_bit for b in read if b.saturation_bit is not None)
-        self.guards = [
-            _as_values(sensors.guard_lut(g.recipe, g.version, bits), self.lut)
-            for g in dataset.mask.also
-        ]
+        self.guards = guard_values(dataset, self.lut)
 
     @property
     def nodatavals(self) -> tuple[float | None, ...]:
@@ -136,6 +131,24 @@ class GuardedMask(_OnOneGrid):
             change = (spoilt >= 0) & (self.lut[data] == sensors.CLEAR)
             data[change] = spoilt[change].astype(data.dtype)
         return data
+
+
+def guard_values(dataset: Dataset, lut: np.ndarray) -> list[np.ndarray]:
+    """Return what each guard writes over pixels that are clear, by its own value; -1: nothing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Imagery with a mask.
+    lut : uint8[65536]
+        Codes of the main quality band.
+    """
+    assert dataset.mask is not None
+    read = [dataset.bands[b] for b in sensors.needed_bands(dataset)]
+    bits = tuple(b.saturation_bit for b in read if b.saturation_bit is not None)
+    return [
+        _as_values(sensors.guard_lut(g.recipe, g.version, bits), lut) for g in dataset.mask.also
+    ]
 
 
 def _as_values(guard: np.ndarray, main: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ from eco_index.sources.ee_band import (
     split,
 )
 from eco_index.sources.ee_transport import Limits
+from eco_index.sources.newest import newest_only
 from eco_index.sources.scene import Asset, AssetFailure, Found, Scene
 
 # Properties kept with a scene, under the names that STAC items use.
@@ -85,7 +86,8 @@ class EarthEngineSource:
         Returns
         -------
         Found
-            Scenes by time and id; images that lack a band are among the failures.
+            Scenes by time and id, of one acquisition the newest processing; images that lack a
+            band are among the failures.
 
         Raises
         ------
@@ -102,8 +104,7 @@ class EarthEngineSource:
                 scenes.append(made)
             else:
                 failures.append(made)
-        scenes.sort(key=lambda scene: (scene.datetime, scene.id))
-        return Found(tuple(scenes), tuple(failures))
+        return Found(tuple(newest_only(scenes)), tuple(failures))
 
     def _images(
         self,
@@ -148,7 +149,9 @@ class EarthEngineSource:
         checksum = f"ee-version:{image['version']}" if "version" in image else None
         assets: dict[str, Asset] = {}
         ref = None
-        if self.dataset.record is not None:
+        mask = self.dataset.mask
+        composed = mask is not None and (mask.recipe == "valid_value" or mask.also)
+        if self.dataset.record is not None or composed:
             return self._by_record(image_id, index, bands, checksum, properties)
         for name, record in self.dataset.bands.items():
             key = next((key for key in record.asset if key in bands), None)
@@ -170,7 +173,7 @@ class EarthEngineSource:
         checksum: str | None,
         properties: dict[str, Any],
     ) -> Scene | AssetFailure:
-        """Only the bands that are read, with guards: a record lists all that a sensor has."""
+        """Only the bands that are read, masks put together: a record lists all of a sensor's."""
         refs: dict[str, BandRef] = {}
 
         def find(key: str) -> Asset | None:

@@ -200,11 +200,14 @@ def read_window(href: str, window: Window, project: str | None = None) -> np.nda
     return out
 
 
-def split(window: Window, itemsize: int, limits: Limits) -> Iterator[Window]:
-    """Cut a window into parts that one request may answer, row by row."""
+def split(
+    window: Window, itemsize: int, limits: Limits, side: int | None = None
+) -> Iterator[Window]:
+    """Cut a window into parts that one request may answer, row by row; `side`: pixels at most."""
     row, col, height, width = window
-    step_x = max(1, min(width, limits.request_px, limits.request_bytes // itemsize))
-    step_y = max(1, min(height, limits.request_px, limits.request_bytes // (itemsize * step_x)))
+    most = min(limits.request_px, side or limits.request_px)
+    step_x = max(1, min(width, most, limits.request_bytes // itemsize))
+    step_y = max(1, min(height, most, limits.request_bytes // (itemsize * step_x)))
     for y in range(row, row + height, step_y):
         for x in range(col, col + width, step_x):
             yield y, x, min(step_y, row + height - y), min(step_x, col + width - x)
@@ -212,7 +215,37 @@ def split(window: Window, itemsize: int, limits: Limits) -> Iterator[Window]:
 
 def _fetch(session: ee_client.Client, ref: BandRef, window: Window) -> np.ndarray:
     row, col, height, width = window
-    a, b, c, d, e, f = (ref.affine @ Affine.translation(col, row))[:6]
+    grid = pixel_grid(ref.crs, ref.affine, window)
+    fill: float = int(ref.fill) if float(ref.fill).is_integer() else ref.fill
+    where = f"{ref.image}, band {ref.band}, rows {row}-{row + height}, columns {col}-{col + width}"
+
+    def image(ee: Any) -> Any:
+        return ee.Image(ref.image).select(ref.band).unmask(fill, False)
+
+    found = session.pixels(image, grid, (ref.band,), where)[ref.band]
+    stored = found.astype(ref.dtype)
+    # The union with the fill value may have widened the type; narrowing must not change a value.
+    if not np.array_equal(stored.astype(found.dtype), found, equal_nan=found.dtype.kind == "f"):
+        raise InputError(
+            f"Earth Engine answered with values that do not fit {ref.dtype}", where=where
+        )
+    return stored
+
+
+def pixel_grid(crs: str, transform: Affine, window: Window) -> dict[str, Any]:
+    """Return the service's description of a part of a pixel grid.
+
+    Parameters
+    ----------
+    crs : str
+        EPSG code or WKT.
+    transform : Affine
+        Of the whole grid.
+    window : tuple of int
+        First row, first column, height, width.
+    """
+    row, col, height, width = window
+    a, b, c, d, e, f = (transform @ Affine.translation(col, row))[:6]
     grid: dict[str, Any] = {
         "dimensions": {"width": width, "height": height},
         "affineTransform": {
@@ -225,22 +258,9 @@ def _fetch(session: ee_client.Client, ref: BandRef, window: Window) -> np.ndarra
         },
     }
     # The same grid as the image's own, so that the server has nothing to resample.
-    code = re.fullmatch(r"[A-Za-z-]+:\d+", ref.crs)
-    grid["crsCode" if code else "crsWkt"] = ref.crs
-    fill: float = int(ref.fill) if float(ref.fill).is_integer() else ref.fill
-    where = f"{ref.image}, band {ref.band}, rows {row}-{row + height}, columns {col}-{col + width}"
-
-    def image(ee: Any) -> Any:
-        return ee.Image(ref.image).select(ref.band).unmask(fill, False)
-
-    found = session.pixels(image, grid, ref.band, where)
-    stored = found.astype(ref.dtype)
-    # The union with the fill value may have widened the type; narrowing must not change a value.
-    if not np.array_equal(stored.astype(found.dtype), found, equal_nan=found.dtype.kind == "f"):
-        raise InputError(
-            f"Earth Engine answered with values that do not fit {ref.dtype}", where=where
-        )
-    return stored
+    code = re.fullmatch(r"[A-Za-z-]+:\d+", crs)
+    grid["crsCode" if code else "crsWkt"] = crs
+    return grid
 
 
 def crs_of(text: str) -> CRS:

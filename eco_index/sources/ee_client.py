@@ -202,9 +202,13 @@ class Client:
             raise translate(error, where) from None
 
     def pixels(
-        self, build: Callable[[Any], Any], grid: dict[str, Any], band: str, where: str
-    ) -> np.ndarray:
-        """Compute pixels of one band: one request.
+        self,
+        build: Callable[[Any], Any],
+        grid: dict[str, Any],
+        bands: tuple[str, ...],
+        where: str,
+    ) -> dict[str, np.ndarray]:
+        """Compute pixels of an image: one request.
 
         Parameters
         ----------
@@ -212,15 +216,15 @@ class Client:
             Given the module ``ee``, returns the image.
         grid : dict
             PixelGrid of the service: dimensions, affineTransform, crsCode or crsWkt.
-        band : str
-            Band id of the image.
+        bands : tuple of str
+            Band ids of the image, in order.
         where : str
             Named in errors.
 
         Returns
         -------
-        numpy.ndarray
-            Shape (height, width) of the grid.
+        dict of numpy.ndarray
+            By band id, each of shape (height, width) of the grid.
 
         Raises
         ------
@@ -238,13 +242,56 @@ class Client:
         except Exception as error:
             raise translate(error, where) from None
         size = grid["dimensions"]
-        if found.dtype.names != (band,) or found.shape != (size["height"], size["width"]):
+        if found.dtype.names != bands or found.shape != (size["height"], size["width"]):
             raise InputError(
                 f"Earth Engine answered with bands {found.dtype.names} of shape {found.shape}",
                 where=where,
-                rule=f"band '{band}' of shape {(size['height'], size['width'])} was asked for",
+                rule=f"bands {', '.join(bands)} of shape {(size['height'], size['width'])} "
+                "were asked for",
             )
-        return np.ascontiguousarray(found[band])
+        return {name: np.ascontiguousarray(found[name]) for name in bands}
+
+    def start_export(
+        self,
+        build: Callable[[Any], Any],
+        options: dict[str, Any],
+        request_id: str,
+        where: str,
+    ) -> str:
+        """Start the export of an image: one request.
+
+        Parameters
+        ----------
+        build : callable
+            Given the module ``ee``, returns the image.
+        options : dict
+            Rest of the service's ExportImageRequest: description, grid, fileExportOptions.
+        request_id : str
+            Letters, digits and ``-``: the same request sent twice starts one export.
+        where : str
+            Named in errors.
+
+        Returns
+        -------
+        str
+            Name of the operation.
+        """
+        try:
+            image = build(self._ee)
+            started = self._ee.data.exportImage(request_id, {"expression": image} | options)
+            return str(started["name"])
+        except KeyError:
+            raise InputError("Earth Engine named no operation", where=where) from None
+        except Exception as error:
+            raise translate(error, where) from None
+
+    def operations(self) -> dict[str, dict[str, Any]]:
+        """Return the project's operations by name: one request for each page."""
+        try:
+            found = self._ee.data.listOperations()
+        except Exception as error:
+            raise translate(error, f"exports of project '{self.project}'") from None
+        return {str(operation["name"]): operation for operation in found}
 
 
 _lock = threading.Lock()

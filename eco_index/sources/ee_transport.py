@@ -44,6 +44,10 @@ class Limits:
     request_bytes, request_px : int
         Largest answer (bytes, uncompressed) and largest side of it (pixels); the service's own
         bounds are 48 MB and 32 000 pixels.
+    computed_px : int
+        Largest side (pixels) of a window of composites that the service reduces.
+    exports_queued : int
+        Exports that are started and not finished at one time (the service's own bound: 3000).
     """
 
     concurrent_requests: int = 8
@@ -55,6 +59,8 @@ class Limits:
     page_size: int = 500
     request_bytes: int = 32 * 2**20
     request_px: int = 32000
+    computed_px: int = 1024
+    exports_queued: int = 1000
 
     @classmethod
     def from_env(cls) -> Limits:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import numpy as np
 from affine import Affine
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from eco_index.catalog import Dataset
 from eco_index.sources.address import is_derived, leaves, parse
 from eco_index.sources.raster import crs_wkt, forget, gdal_path, open_kept
-from eco_index.sources.signing import sign_planetary_computer
+from eco_index.sources.signing import renew, sign_planetary_computer
+
+# What GDAL says of an address that is refused; of an open file only that a block is missing.
+_REFUSED = re.compile(r"\b40[13]\b|read failed|ReadBlock|TIFFFillTile|TIFFReadEncoded|IReadBlock")
 
 
 class OpenRaster(Protocol):
@@ -68,7 +73,44 @@ def open_asset(href: str, dataset: Dataset) -> OpenRaster:
         from eco_index.sources.ee_band import OpenBand
 
         return OpenBand(href, getattr(dataset.access, "project", None))
+    try:
+        return open_kept(readable_name(href, dataset))
+    except (RasterioError, OSError) as error:
+        if not sign_anew(href, dataset, error):
+            raise
     return open_kept(readable_name(href, dataset))
+
+
+def read_asset(
+    source: OpenRaster, href: str, band: int, window: Window, dataset: Dataset
+) -> np.ndarray:
+    """Read a window of an open asset; a signature that expired meanwhile is renewed once.
+
+    Parameters
+    ----------
+    source : OpenRaster
+        As `open_asset` gave it for `href`.
+    href, band, window, dataset
+        What is read.
+
+    Raises
+    ------
+    rasterio.errors.RasterioError, OSError
+        It cannot be read. The file is no longer kept open: its blocks are not to be trusted.
+    InputError
+        Earth Engine refused.
+    """
+    try:
+        return np.asarray(source.read(band, window=window))
+    except (RasterioError, OSError) as error:
+        if not sign_anew(href, dataset, error):
+            forget_asset(href, dataset)
+            raise
+    try:
+        return np.asarray(open_asset(href, dataset).read(band, window=window))
+    except (RasterioError, OSError):
+        forget_asset(href, dataset)
+        raise
 
 
 def forget_asset(href: str, dataset: Dataset) -> None:
@@ -78,4 +120,41 @@ def forget_asset(href: str, dataset: Dataset) -> None:
             forget(readable_name(leaf, dataset))
 
 
-__all__ = ["OpenRaster", "crs_wkt", "forget_asset", "open_asset", "readable_name"]
+def sign_anew(href: str, dataset: Dataset, error: BaseException) -> bool:
+    """Have an asset signed anew after a failure that an expired signature explains.
+
+    Parameters
+    ----------
+    href : str
+        Address as the manifest holds it: without signature.
+    dataset : Dataset
+        Its catalogue entry.
+    error : BaseException
+        What GDAL said.
+
+    Returns
+    -------
+    bool
+        Whether opening or reading once more may succeed: the service refused (401, 403), and the
+        address is one that is signed.
+    """
+    if getattr(dataset.access, "sign", "none") != "planetary_computer":
+        return False
+    if not _REFUSED.search(f"{error.__cause__ or ''} {error}"):
+        return False
+    signed = [leaf for leaf in leaves(href) if not leaf.startswith("ee://")]
+    for leaf in signed:
+        forget(readable_name(leaf, dataset))  # under the old signature, before that is forgotten
+    renewed = [renew(leaf) for leaf in signed]
+    return any(renewed)
+
+
+__all__ = [
+    "OpenRaster",
+    "crs_wkt",
+    "forget_asset",
+    "open_asset",
+    "read_asset",
+    "readable_name",
+    "sign_anew",
+]

@@ -28,13 +28,39 @@ def sign_planetary_computer(href: str) -> str:
     OSError
         The token service does not answer as documented.
     """
+    url = _token_url(href)
+    return href if url is None else f"{href}?{_token(url)}"
+
+
+def renew(href: str) -> bool:
+    """Forget the token of an address that was refused, so that the next signature asks for one.
+
+    Parameters
+    ----------
+    href : str
+        Address without signature, as given to `sign_planetary_computer`.
+
+    Returns
+    -------
+    bool
+        Whether the address is one that is signed at all.
+    """
+    url = _token_url(href)
+    if url is None:
+        return False
+    with _lock:
+        _tokens.pop(url, None)
+    return True
+
+
+def _token_url(href: str) -> str | None:
     parts = urlsplit(href)
     host = parts.hostname or ""
     if not host.endswith(_BLOB_HOST) or parts.query:
-        return href
+        return None
     account = host.removesuffix(_BLOB_HOST)
     container = parts.path.strip("/").split("/", 1)[0]
-    return f"{href}?{_token(_TOKEN_URL.format(account=account, container=container))}"
+    return _TOKEN_URL.format(account=account, container=container)
 
 
 def _token(url: str) -> str:

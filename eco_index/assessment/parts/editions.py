@@ -9,6 +9,7 @@ import numpy as np
 
 from eco_index.assessment.parts.context import Context, Part
 from eco_index.boundaries import BoundaryChange, EditionSums, Split, boundary_changes, edition_sums
+from eco_index.errors import InputError
 from eco_index.period import Period
 from eco_index.summary import (
     TOTAL_NAME,
@@ -60,7 +61,15 @@ def part(context: Context) -> Part:
         return Part(notes=[note])
     earlier = load_layer(region, layer.id, compared.year)
     if context.programme.filter:
-        earlier = earlier.select(context.programme.filter)
+        try:
+            earlier = earlier.select(context.programme.filter)
+        except InputError as error:
+            note = Text(
+                zh=f"{compared.year}年的边界中没有符合本专题筛选条件的区域：不报告边界变更",
+                en=f"boundaries of {compared.year}: {error.what}; no report on whether they "
+                "changed",
+            )
+            return Part(notes=[note])
     pixel_km2 = region.grid.pixel_area_m2 / 1e6
     changed = [c for c in boundary_changes(earlier, layer, pixel_km2) if c.kind != "same"]
     if not changed:
