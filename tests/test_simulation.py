@@ -125,6 +125,7 @@ def test_region_file_and_catalogue_load(small_region: Path) -> None:
     assert region.programmes.keys() == {
         "red_line",
         "nature_reserves",
+        "regional_reserves",
         "key_counties",
         "whole_region",
     }
