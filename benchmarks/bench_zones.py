@@ -180,6 +180,10 @@ def ours(folder: str, warm: str, coverage: str) -> dict[str, Any]:
         layer = load_layer(region, coverage)
         sums = ZoneSums(SumSpec(LAYERS), len(layer))
         files = {name: rasterio.open(Path(at) / f"{name}.tif") for name in LAYERS}
+        most = max(tile.shape[0] * tile.shape[1] for tile in region.grid.tiles())
+        # The same room for every tile: fresh memory for each costs as much as the sums.
+        room = {name: np.empty(most, PRODUCTS[name].dtype) for name in LAYERS}
+        physical = np.empty(most, np.float32)
         for tile in region.grid.tiles():
             drawn = zone_pixels(layer, region.grid, tile)
             height, width = tile.shape
@@ -187,9 +191,11 @@ def ours(folder: str, warm: str, coverage: str) -> dict[str, Any]:
             arrays = {}
             for name, file in files.items():
                 product = PRODUCTS[name]
-                arrays[name] = np.empty(tile.shape, product.dtype)
+                arrays[name] = room[name][: height * width].reshape(tile.shape)
                 fill = 0 if product.fill is None else product.fill
-                to_stored(file.read(1, window=window), 1 / product.scale, fill, arrays[name])
+                values = physical[: height * width].reshape(tile.shape)
+                file.read(1, window=window, out=values)
+                to_stored(values, 1 / product.scale, fill, arrays[name])
             sums.add(drawn.ids, arrays, drawn.shares)
         for file in files.values():
             file.close()

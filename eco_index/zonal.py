@@ -164,13 +164,17 @@ class ZoneSums:
         for k, code in enumerate(spec.group_codes):
             slot[code] = k + 1
         width = ids.shape[1]
+        # Room for the widest strip, used again by each: fresh memory costs more than the sums.
+        most = min(STRIP_ROWS, ids.shape[0]) * width
+        value_room = np.empty(len(spec.values) * most, np.int32)
+        class_room = np.empty(len(spec.classes) * most, np.uint8)
         for y0 in range(0, ids.shape[0], STRIP_ROWS):
             rows = slice(y0, min(y0 + STRIP_ROWS, ids.shape[0]))
-            height = rows.stop - rows.start
-            values = np.empty((len(spec.values), height, width), np.int32)
+            shape = (rows.stop - rows.start, width)
+            values = _strip(value_room, len(spec.values), shape)
             for k, name in enumerate(spec.values):
                 values[k] = arrays[name][rows]
-            classes = np.empty((len(spec.classes), height, width), np.uint8)
+            classes = _strip(class_room, len(spec.classes), shape)
             for k, name in enumerate(spec.classes):
                 classes[k] = arrays[name][rows]
             group = (
@@ -299,6 +303,11 @@ class ZoneSums:
         one = self._sums[table].row(self.spec.values.index(product))
         slots = None if within is None else [self.spec.group_codes.index(c) + 1 for c in within]
         return one.over(1, slots)
+
+
+def _strip(room: np.ndarray, n: int, shape: tuple[int, int]) -> np.ndarray:
+    """Return the first part of a flat array as n layers of a strip."""
+    return room[: n * shape[0] * shape[1]].reshape(n, *shape)
 
 
 def _fill(product: str) -> np.int64:

@@ -169,6 +169,7 @@ def test_a_changed_state_makes_the_assessment_stale(made, programme):
     def digests():
         return [assessment_digest(region, p, PERIOD, view) for p in (programme, plain)]
 
+    year_before = assessment_digest(region, programme, PERIOD.previous(), view)
     before = digests()
     (lead,) = leads.find(region, view, PERIOD).new
     found = digests()
@@ -179,6 +180,8 @@ def test_a_changed_state_makes_the_assessment_stale(made, programme):
     leads.find(region, view, PERIOD)  # learns nothing
     enter(region, detected(zones=(part_of("nature_reserves", "z0"),)))  # elsewhere
     assert digests() == sent
+    # Nor does an earlier period care for what was found later.
+    assert assessment_digest(region, programme, PERIOD.previous(), view) == year_before
 
 
 def test_without_a_search_the_report_says_so(made, programme, tmp_path):

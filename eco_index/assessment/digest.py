@@ -174,7 +174,6 @@ def _leads(region: Region, programme: ProgrammeConfig, period: Period) -> Any:
     names = (programme.id, programme.layer)
     return {
         "parameters": load_parameters().digest,
-        "owner": ledger.opened and [ledger.opened.region, ledger.opened.crs],
         "leads": [one.record() for one in known_leads(ledger, programme.layer, period)],
         "searches": [run.model_dump(mode="json") for run in searches(ledger, names, period)],
     }
