@@ -1,7 +1,7 @@
 """Windows of local GeoTIFFs read block by block, where the form of the file is the common one.
 
 GDAL finds the blocks; they are inflated with libdeflate and their horizontal differences (TIFF 6.0,
-section 14, predictor 2) are added up here, in a third to half of the time. Imagery is mostly such
+section 14, predictor 2) are added up here, in about two thirds of the time. Imagery is mostly such
 files: one band, tiled, DEFLATE, predictor 2, integers of one or two bytes. Whatever is not exactly
 that, or does not decode (zlib's checksum is compared), is left to GDAL, which also says what is
 wrong with a file.
@@ -110,6 +110,7 @@ def _form_of(source: DatasetReader) -> Form | None:
         or name.startswith("/vsi")
         or "://" in name
         or sys.byteorder != "little"
+        or not hasattr(os, "pread")  # Windows
     ):
         return None
     try:
