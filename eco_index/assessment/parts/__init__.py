@@ -53,10 +53,17 @@ def parts_of(context: Context) -> list[Part]:
     found = [make(context) for make in ALWAYS]
     for key, make in PARTS.items():
         if getattr(asked, key):
-            found.append(make(context))
+            found.append(_settled(make(context)))
             context.rows[:] = with_intervals(context.rows, found[-1].intervals)
             context.rows.extend(found[-1].rows)  # later parts may stand on them
     return found
+
+
+def _settled(part: Part) -> Part:
+    """Return a part whose analyses without a table are not called unsure: nothing was assessed."""
+    settled = {"provisional": False, "evidence": "primary"}
+    part.analyses = [a if a.tables else a.model_copy(update=settled) for a in part.analyses]
+    return part
 
 
 def with_intervals(rows: list[Row], intervals: dict[str, tuple[float, float]]) -> list[Row]:

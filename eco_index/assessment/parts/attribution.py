@@ -45,9 +45,7 @@ def part(context: Context) -> Part:
         )
         basis = basis_of(method)
         nothing = analysis_of("attribution", basis, trace, [], [], [note], [basis])
-        # What was not assessed rests on nothing that could be unsure.
-        unsure = {"provisional": False, "evidence": "primary"}
-        return Part(analyses=[nothing.model_copy(update=unsure)])
+        return Part(analyses=[nothing])
     periods = years_done(context.view, context.period)
     series = zone_series(context, "fvc", periods)
     ids = [z.id for z in context.zones]

@@ -184,7 +184,7 @@ def _analysis(
         title=TITLE,
         method=label,
         evidence="recalled",
-        provisional=bool(lines),  # what was not assessed rests on nothing
+        provisional=True,
         rules=(
             Text(
                 zh="G=ΣC_k·I_k：C_k为类型k样方盖度均值，I_k为其天然草原面积比例；全区按各单元天然草原面积加权",
