@@ -25,7 +25,7 @@ JUNE = Month(2025, 6)
 def place(small_region: Path, folder: Path, **composite: Any) -> Region:
     # Two tiles, no land cover: what is looked at here comes before it.
     changes: dict[str, Any] = {"programmes": ["whole_region"], "landcover": None}
-    changes |= {"services": {}, "problems": {}}  # they stand on land cover
+    changes |= {"services": None, "problems": {}}  # they stand on land cover
     changes |= {"composite": composite} if composite else {}
     return load_region(copy_region(small_region, folder, {"tile": 128, "chunk": 64}, **changes))
 
