@@ -18,7 +18,7 @@ from eco_index.cube import CubeView
 from eco_index.period import Period
 from eco_index.yamlio import Text
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import zone_pixels
+from eco_index.zone_raster import drawn_zones
 from eco_index.zones import ZoneLayer
 
 
@@ -192,9 +192,7 @@ def edition_sums(
     now, before = ZoneSums(spec, len(layer)), ZoneSums(spec, len(layer))
     own = ZoneSums(spec, len(earlier))
     for tile in grid.tiles():
-        here = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-        there = [zone_pixels(earlier, grid, tile, sheet) for sheet in range(earlier.n_sheets)]
-        here, there = ([d for d in drawn if d.any()] for drawn in (here, there))
+        here, there = (drawn_zones(each, grid, tile) for each in (layer, earlier))
         if not here and not there:
             continue
         arrays = {

@@ -14,7 +14,7 @@ from numba import njit
 
 from eco_index.products import PRODUCTS
 from eco_index.shares import PixelShares, Sums
-from eco_index.zonal import NO_FILL, codes_of
+from eco_index.zonal import codes_of, fill_of, slots_of
 
 #: Version of the change sums; part of every assessment's digest.
 CHANGE_VERSION = 1
@@ -123,13 +123,15 @@ class ChangeSums:
         whole = {name: sums.whole for name, sums in self._sums.items()}
         whole["pixels"] += np.bincount(ids.ravel(), minlength=self.n_zones + 1)[1:]
         for name, table in self._transitions.items():
-            _transitions(ids, before[name], after[name], _slots(name), table.whole)
+            _transitions(
+                ids, before[name], after[name], slots_of(codes_of(PRODUCTS[name])), table.whole
+            )
         for k, (name, threshold) in enumerate(self.spec.values):
             _differences(
                 ids,
                 before[name],
                 after[name],
-                _fill(name),
+                fill_of(name),
                 np.int64(threshold),
                 whole["both"][k],
                 whole["fell"][k],
@@ -147,12 +149,12 @@ class ChangeSums:
         ones = np.ones(len(shares), np.int64)
         self._sums["pixels"].add_shares((zone,), share, ones)
         for name, table in self._transitions.items():
-            slot = _slots(name)
+            slot = slots_of(codes_of(PRODUCTS[name]))
             was, now = (slot[a[name].reshape(-1)[shares.at]] for a in (before, after))
             table.add_shares((zone, was, now), share, ones)
         for k, (name, threshold) in enumerate(self.spec.values):
             was, now = (a[name].reshape(-1)[shares.at].astype(np.int64) for a in (before, after))
-            known = (was != _fill(name)) & (now != _fill(name))
+            known = (was != fill_of(name)) & (now != fill_of(name))
             rise = now - was
             for key, mask, value in (
                 ("both", known, ones),
@@ -222,19 +224,6 @@ class ChangeSums:
             if name == product and threshold in (None, limit):
                 return k
         raise KeyError(product)
-
-
-def _slots(product: str) -> np.ndarray:
-    """Return the position of each stored class code in a table of transitions."""
-    slot = np.zeros(256, np.int64)
-    for k, code in enumerate(codes_of(PRODUCTS[product])):
-        slot[code] = k + 1
-    return slot
-
-
-def _fill(product: str) -> np.int64:
-    fill = PRODUCTS[product].fill
-    return NO_FILL if fill is None else np.int64(fill)
 
 
 @njit(cache=True, nogil=True)

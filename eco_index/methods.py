@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from eco_index import yamlio
 from eco_index.config import Region, configs_folder
+from eco_index.digests import hash_of
 from eco_index.errors import UsageError
 from eco_index.method_model import MethodFile, OverlayFile, check_values, near
 from eco_index.summary import Evidence
@@ -203,8 +202,7 @@ class Method:
                 check_values(self.file, values, variant)
         except ValueError as error:
             raise UsageError(f"with the overlay applied: {error}") from None
-        content = json.dumps(overlay.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        self.overlay_digest = "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+        self.overlay_digest = "sha256:" + hash_of(overlay.model_dump(mode="json"))
 
     def _known(self, kind: str, name: str, allowed: Iterable[str]) -> None:
         if name not in allowed:

@@ -6,6 +6,7 @@ Reports, tables and releases read only this; they compute nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,15 @@ from eco_index.yamlio import Strict, Text
 
 SCHEMA_VERSION = 1
 Evidence = Literal["primary", "secondary", "recalled", "placeholder"]
+#: From sure to unsure.
+EVIDENCE_ORDER: tuple[Evidence, ...] = ("primary", "secondary", "recalled", "placeholder")
+
+
+def weakest(marks: Iterable[Evidence]) -> Evidence:
+    """Return the least sure of some evidence marks; of none, the surest."""
+    return max(marks, key=EVIDENCE_ORDER.index, default="primary")
+
+
 #: Id of the line for all zones together.
 TOTAL = "_all"
 TOTAL_NAME = Text(zh="合计", en="all together")

@@ -236,17 +236,22 @@ def count_classes(ids: np.ndarray, classes: np.ndarray, n_zones: int) -> np.ndar
     InputError
         Shapes that differ, ids outside 0 to n_zones.
     """
-    if ids.shape != classes.shape:
-        raise InputError(f"Zones have shape {ids.shape}, trend classes {classes.shape}.")
-    if ids.size and not (ids.min() >= 0 and ids.max() <= n_zones):
-        raise InputError(
-            f"Zone ids run from {ids.min()} to {ids.max()}.", rule=f"ids are 0 to {n_zones}"
-        )
+    check_ids(ids, n_zones, classes, "trend classes")
     inside = ids > 0
     code = classes[inside].astype(np.int64)
     slot = np.where(code == NOT_TESTED, 0, code + 4)
     flat = (ids[inside].astype(np.int64) - 1) * 8 + slot
     return np.bincount(flat, minlength=n_zones * 8).reshape(n_zones, 8).astype(np.int64)
+
+
+def check_ids(ids: np.ndarray, n_zones: int, codes: np.ndarray, what: str) -> None:
+    """Raise InputError unless zone ids are 0 to `n_zones` and lie on the map of `what`."""
+    if ids.shape != codes.shape:
+        raise InputError(f"Zones have shape {ids.shape}, {what} {codes.shape}.")
+    if ids.size and not (ids.min() >= 0 and ids.max() <= n_zones):
+        raise InputError(
+            f"Zone ids run from {ids.min()} to {ids.max()}.", rule=f"ids are 0 to {n_zones}"
+        )
 
 
 def _axis(stack: np.ndarray, years: np.ndarray, fill: int | None) -> np.ndarray:

@@ -29,6 +29,13 @@ def codes_of(product: Product) -> tuple[int, ...]:
     return tuple(sorted(product.flags))
 
 
+def slots_of(codes: Sequence[int]) -> np.ndarray:
+    """Return the place of each stored class code in a table: 0 for no value, then the codes."""
+    slot = np.zeros(256, np.int64)
+    slot[list(codes)] = np.arange(1, len(codes) + 1)
+    return slot
+
+
 @dataclass(frozen=True)
 class SumSpec:
     """What is summed.
@@ -153,16 +160,14 @@ class ZoneSums:
         if not ids.any():
             return
         whole = {name: sums.whole for name, sums in self._sums.items()}
-        fills = np.array([_fill(name) for name in spec.values], dtype=np.int64)
+        fills = np.array([fill_of(name) for name in spec.values], dtype=np.int64)
         limits = dict(spec.breaks)
         breaks = np.full((len(spec.values), whole["bins"].shape[2] - 1), np.iinfo(np.int64).max)
         n_breaks = np.zeros(len(spec.values), np.int64)
         for k, name in enumerate(spec.values):
             n_breaks[k] = len(limits.get(name, ()))
             breaks[k, : n_breaks[k]] = limits.get(name, ())
-        slot = np.zeros(256, np.int64)
-        for k, code in enumerate(spec.group_codes):
-            slot[code] = k + 1
+        slot = slots_of(spec.group_codes)
         width = ids.shape[1]
         # Room for the widest strip, used again by each: fresh memory costs more than the sums.
         most = min(STRIP_ROWS, ids.shape[0]) * width
@@ -209,13 +214,11 @@ class ZoneSums:
             self._sums["counts"].add_shares((np.full(code.shape, k), zone, code), share, ones)
         part = np.zeros(len(shares), np.int64)
         if spec.group is not None:
-            slot = np.zeros(256, np.int64)
-            slot[list(spec.group_codes)] = np.arange(1, len(spec.group_codes) + 1)
-            part = slot[arrays[spec.group].reshape(-1)[shares.at]]
+            part = slots_of(spec.group_codes)[arrays[spec.group].reshape(-1)[shares.at]]
         limits = dict(spec.breaks)
         for k, name in enumerate(spec.values):
             value = arrays[name].reshape(-1)[shares.at].astype(np.int64)
-            known = value != _fill(name)
+            known = value != fill_of(name)
             value, own = value[known], share[known]
             index = (np.full(value.shape, k), zone[known], part[known])
             self._sums["valid"].add_shares(index, own, ones[known])
@@ -310,7 +313,8 @@ def _strip(room: np.ndarray, n: int, shape: tuple[int, int]) -> np.ndarray:
     return room[: n * shape[0] * shape[1]].reshape(n, *shape)
 
 
-def _fill(product: str) -> np.int64:
+def fill_of(product: str) -> np.int64:
+    """Return the stored value that means "no value", `NO_FILL` where every value is one."""
     fill = PRODUCTS[product].fill
     return NO_FILL if fill is None else np.int64(fill)
 

@@ -97,6 +97,12 @@ def zone_pixels(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> Zon
         room = n
 
 
+def drawn_zones(layer: ZoneLayer, grid: Grid, tile: Tile) -> list[ZonePixels]:
+    """Return `zone_pixels` of every sheet that has zones on a tile; empty where none has."""
+    found = (zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets))
+    return [drawn for drawn in found if drawn.any()]
+
+
 def zone_ids(layer: ZoneLayer, grid: Grid, tile: Tile, sheet: int = 0) -> np.ndarray:
     """Return which zone each pixel of a tile belongs to.
 

@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eco_index.methods import Method, Number
-from eco_index.summary import Evidence
+from eco_index.summary import Evidence, weakest
 from eco_index.yamlio import Text
-
-#: From the strongest to the weakest.
-_ORDER: tuple[Evidence, ...] = ("primary", "secondary", "recalled", "placeholder")
 
 MISSING = Text(zh="未评价", en="not evaluated")
 
@@ -49,11 +46,6 @@ class Basis:
     def provisional(self) -> bool:
         """Whether a number that was used is not sure."""
         return any(not n.sure for n in self.numbers)
-
-
-def weakest(marks: Iterable[Evidence]) -> Evidence:
-    """Return the weakest of some evidence marks; of none, the strongest."""
-    return max(marks, key=_ORDER.index, default="primary")
 
 
 def basis_of(method: Method, keys: Iterable[str] | None = None) -> Basis:

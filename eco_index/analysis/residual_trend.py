@@ -17,7 +17,7 @@ from eco_index.analysis.climate_kernel import climate_kernel
 from eco_index.analysis.weather import VEGETATION, Driver, checked, stacked
 from eco_index.errors import InputError
 from eco_index.methods import Method
-from eco_index.trends import Correction, Trends, trends
+from eco_index.trends import Correction, Trends, check_ids, trends
 from eco_index.yamlio import Text
 
 #: Version of the figures.
@@ -302,12 +302,7 @@ def count_verdicts(ids: np.ndarray, verdict: np.ndarray, n_zones: int) -> dict[i
     InputError
         Shapes that differ, ids outside 0 to n_zones, a code that is no verdict.
     """
-    if ids.shape != verdict.shape:
-        raise InputError(f"Zones have shape {ids.shape}, verdicts {verdict.shape}.")
-    if ids.size and not (ids.min() >= 0 and ids.max() <= n_zones):
-        raise InputError(
-            f"Zone ids run from {ids.min()} to {ids.max()}.", rule=f"ids are 0 to {n_zones}"
-        )
+    check_ids(ids, n_zones, verdict, "verdicts")
     found = {
         code: np.bincount(ids[verdict == code].ravel(), minlength=n_zones + 1)[1:].astype(np.int64)
         for code in VERDICTS

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from eco_index.analysis.basis import MISSING, Basis, weakest
+from eco_index.analysis.basis import MISSING, Basis
 from eco_index.errors import InputError
-from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable
+from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable, weakest
 from eco_index.yamlio import Text
 
 #: Zones named in one sentence; the others are counted.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from eco_index.analysis import early_warning, residual_trend, restoration
-from eco_index.analysis.basis import weakest
 from eco_index.analysis.early_warning import Warnings
 from eco_index.analysis.residual_trend import ResidualTrends
 from eco_index.analysis.restoration import Restoration
@@ -29,7 +28,7 @@ from eco_index.analysis.target_file import TargetFile
 from eco_index.analysis.targets import DIRECTIONS, KINDS, STATES, Standing
 from eco_index.analysis.uncertainty import PART_TITLES, Interval
 from eco_index.errors import InputError
-from eco_index.summary import Analysis, AnalysisTable
+from eco_index.summary import Analysis, AnalysisTable, weakest
 from eco_index.yamlio import Text
 
 

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from eco_index.analysis.basis import MISSING, weakest
+from eco_index.analysis.basis import MISSING
 from eco_index.analysis.target_file import Target, TargetFile
 from eco_index.errors import InputError
 from eco_index.methods import UNSURE
-from eco_index.summary import Evidence
+from eco_index.summary import Evidence, weakest
 from eco_index.yamlio import Text
 
 State = Literal["met", "not_met", "not_certain", "met_unsure", "not_met_unsure", "not_evaluated"]

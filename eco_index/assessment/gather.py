@@ -14,7 +14,7 @@ from eco_index.cube import CubeView
 from eco_index.grid import Tile
 from eco_index.period import Month, Period
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import zone_pixels
+from eco_index.zone_raster import drawn_zones, zone_pixels
 from eco_index.zones import ZoneLayer
 
 
@@ -90,8 +90,7 @@ def gather(
     wanted_now = tuple(dict.fromkeys((*wanted_now, *overview.products)))
     wanted_before = tuple(dict.fromkeys((*wanted_now, "fvc")))
     for tile in grid.tiles():
-        sheets = [zone_pixels(zones, grid, tile, sheet) for sheet in range(zones.n_sheets)]
-        sheets = [drawn for drawn in sheets if drawn.any()]
+        sheets = drawn_zones(zones, grid, tile)
         unit = zone_pixels(units, grid, tile) if units is not None else None
         in_units = unit is not None and unit.any()
         if not sheets and not in_units and overview.frame.part(tile) is None:

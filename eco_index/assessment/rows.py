@@ -10,7 +10,7 @@ import numpy as np
 from eco_index.change import ChangeSums
 from eco_index.indicators import ZoneIndicator
 from eco_index.products import PRODUCTS
-from eco_index.summary import Evidence, Row, Zone
+from eco_index.summary import Evidence, Row, Zone, weakest
 from eco_index.yamlio import Text
 from eco_index.zonal import ZoneSums, stored
 
@@ -29,15 +29,6 @@ class MethodMark:
 
     label: str
     evidence: Evidence
-
-
-#: From sure to unsure.
-ORDER: tuple[Evidence, ...] = ("primary", "secondary", "recalled", "placeholder")
-
-
-def weakest(*evidence: Evidence) -> Evidence:
-    """Return the least sure of several evidence marks."""
-    return max(evidence, key=ORDER.index)
 
 
 @dataclass(frozen=True)
@@ -94,7 +85,7 @@ def build_rows(
     rows: list[Row] = []
     for record in records:
         mark = marks.get(record.method) or MethodMark(record.method or "-", record.evidence)
-        evidence = weakest(mark.evidence, record.evidence)
+        evidence = weakest((mark.evidence, record.evidence))
         for variable, title, here, there in _variables(record, now, before, change, pixel_km2):
             for k, zone in enumerate(zones):
                 value = _number(here.value[k])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from eco_index.assessment.digest import programme_methods
 from eco_index.assessment.gather import MonthSums
-from eco_index.assessment.rows import MethodMark, weakest
+from eco_index.assessment.rows import MethodMark
 from eco_index.config import Region
 from eco_index.cover import choice_of, end_members, percent_of, statement
 from eco_index.cube import CubeView
@@ -27,6 +27,7 @@ from eco_index.summary import (
     MethodOption,
     MethodUse,
     MonthQuality,
+    weakest,
 )
 
 #: Numbers of parameter methods that the products really use.
@@ -65,7 +66,7 @@ def methods_used(
     marks = {
         use.id: MethodMark(
             f"{use.id}@{use.version}",
-            weakest("primary", *(n.evidence for n in use.numbers)),
+            weakest(n.evidence for n in use.numbers),
         )
         for use in uses
     }
@@ -112,7 +113,7 @@ def _own_end_members(region: Region, use: MethodUse) -> MethodUse:
     elif choice == "percentile":
         percent = zip(("low_percent", "high_percent"), percent_of(region), strict=True)
         numbers += [_number(key, value, "%", own.evidence, own.source) for key, value in percent]
-    evidence = own.evidence or weakest("primary", *(n.evidence for n in numbers))
+    evidence = own.evidence or weakest(n.evidence for n in numbers)
     source = own.source if choice == "fixed" else statement(region)
     if choice == "map":
         numbers.append(_number("end_members", None, "1", evidence, source))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pyproj import Transformer
 
+from eco_index.csv_rows import read_rows
 from eco_index.errors import InputError
 from eco_index.grid import Grid
 
@@ -49,14 +49,10 @@ def read_samples(
         the legend does not have: every problem with its row.
     """
     names = {c: (columns or {}).get(c, c) for c in COLUMNS}
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as source:
-            table = list(csv.DictReader(source))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the sample table cannot be read: {error}", where=str(path)) from error
+    header, table = read_rows(Path(path), "the sample table")
     if not table:
         raise InputError("the sample table has no rows", where=str(path))
-    missing = [n for n in names.values() if n not in table[0]]
+    missing = [n for n in names.values() if n not in header]
     if missing:
         raise InputError(
             f"the sample table lacks the column(s) {', '.join(missing)}",
@@ -69,7 +65,7 @@ def read_samples(
     for line, row in enumerate(table, start=2):
         name = str(row[names["id"]] or "").strip()
         try:
-            x, y, code = (float(row[names[c]]) for c in COLUMNS[1:])
+            x, y, code = (float(row[names[c]] or "") for c in COLUMNS[1:])
         except (TypeError, ValueError):
             problems.append(f"row {line} ({name or 'no id'}) has no coordinates or no class")
             continue

@@ -14,6 +14,7 @@ from eco_index.indicators.engine import evaluate
 from eco_index.indicators.result import FINAL, PROVISIONAL, IndexResult
 from eco_index.indicators.table import missing_columns, read_table
 from eco_index.methods import Method, list_methods, load_method
+from eco_index.summary import EVIDENCE_ORDER
 from eco_index.yamlio import Text
 
 
@@ -168,7 +169,7 @@ def methods_check(method_id: str, overlay: Path | str | None = None) -> dict[str
 
 
 def _head(method: Method) -> dict[str, Any]:
-    counts = dict.fromkeys(("primary", "secondary", "recalled", "placeholder"), 0)
+    counts: dict[str, int] = dict.fromkeys(EVIDENCE_ORDER, 0)
     for number in method.items():
         counts[number.evidence] += 1
     return {

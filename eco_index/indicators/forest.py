@@ -7,7 +7,6 @@ evidence: ``configs/methods/forest_coverage.yaml``.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from eco_index.csv_rows import read_rows
 from eco_index.errors import InputError
 from eco_index.indices.forest import FILL, FOREST, SHRUBLAND
 
@@ -79,14 +79,10 @@ def read_unit_table(path: Path | str) -> dict[str, UnitTable]:
         Missing file, column or value; a number that is none, negative or a duplicate unit.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the table cannot be read: {error}", where=str(path)) from None
+    header, rows = read_rows(path, "the table")
     if not rows:
         raise InputError("the table is empty", where=str(path), rule=f"columns: {_COLUMNS}")
-    absent = [c for c in _COLUMNS if c not in rows[0]]
+    absent = [c for c in _COLUMNS if c not in header]
     if absent:
         raise InputError(
             f"columns are missing: {', '.join(absent)}",

@@ -7,8 +7,6 @@ second level is not told ends in 0 (30: grassland).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,6 +16,7 @@ from pydantic import Field, model_validator
 
 from eco_index import yamlio
 from eco_index.config import configs_folder
+from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
 from eco_index.indices.landcover import Crosswalk, check_codes, load_crosswalk
 from eco_index.methods import Method
@@ -98,8 +97,7 @@ class EcosystemCrosswalk(Strict):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.model_dump(mode="json"))
 
     @property
     def needs_cover(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ from pydantic import Field, model_validator
 
 from eco_index import yamlio
 from eco_index.config import configs_folder
+from eco_index.digests import hash_of
 from eco_index.errors import UsageError
 from eco_index.summary import Evidence
 from eco_index.yamlio import Strict, Text
@@ -102,8 +101,7 @@ class HabitatParameters(Strict):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.model_dump(mode="json"))
 
 
 def load_habitat(name: str | Path) -> HabitatParameters:

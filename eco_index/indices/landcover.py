@@ -6,8 +6,6 @@ grassland is split by vegetation cover, water by rivers, bare land by sandy-land
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,6 +15,7 @@ from pydantic import Field, model_validator
 
 from eco_index import yamlio
 from eco_index.config import configs_folder
+from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
 from eco_index.products import LUCC, PRODUCTS
 from eco_index.yamlio import Strict, Text
@@ -88,8 +87,7 @@ class Crosswalk(Strict):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.model_dump(mode="json"))
 
     @property
     def needs_fvc(self) -> bool:

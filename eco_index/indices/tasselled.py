@@ -11,6 +11,7 @@ import numpy as np
 
 from eco_index.errors import InputError, UsageError
 from eco_index.methods import Method, load_method
+from eco_index.summary import weakest
 
 #: Sensors of satellites, and levels of reflectance with the words for messages.
 SENSORS = {
@@ -107,13 +108,12 @@ def wetness_set(
             rule="a component of the tasselled cap has unit length",
             fix="compare them with the source: a digit is wrong",
         )
-    order = ("primary", "secondary", "recalled", "placeholder")
     return WetnessSet(
         wanted,
         tuple(k.partition(".")[2] for k in keys),
         values,
         "; ".join(dict.fromkeys(n.source for n in numbers)),
-        max((n.evidence for n in numbers), key=order.index),
+        weakest(n.evidence for n in numbers),
     )
 
 

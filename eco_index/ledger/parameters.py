@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from eco_index import yamlio
 from eco_index.config import configs_folder
+from eco_index.digests import hash_of
 from eco_index.products import LUCC
 from eco_index.yamlio import Strict, Text
 
@@ -149,8 +148,7 @@ class LeadParameters(Strict):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all parameters."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.model_dump(mode="json"))
 
     def title_of(self, kind: str) -> Text:
         """Return the title of a kind; its id where this file does not know it any more."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from eco_index.errors import InputError
-from eco_index.report.long_table import safe
+from eco_index.report.long_table import as_csv, flag
 from eco_index.report.pictures import picture
 from eco_index.report.tables import Cell, Line, Table, marked, split_wide, unit_title
 from eco_index.report.text import NO_VALUE, Words
@@ -90,20 +88,8 @@ def analyses_table(summary: Summary) -> bytes | None:
     """
     if not summary.analyses:
         return None
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    base: dict[str, object] = {
-        "region": summary.region.id,
-        "programme": summary.programme.id,
-        "period": summary.period.id,
-        "simulated": "true" if summary.simulated else "false",
-        "status": summary.status,
-    }
-    for analysis in summary.analyses:
-        for record in _records(analysis):
-            writer.writerow(safe(base | record))
-    return ("\ufeff" + out.getvalue()).encode("utf-8")
+    records = [record for analysis in summary.analyses for record in _records(analysis)]
+    return as_csv(CSV_COLUMNS, summary, records)
 
 
 def _records(analysis: Analysis) -> list[dict[str, object]]:
@@ -127,7 +113,7 @@ def _records(analysis: Analysis) -> list[dict[str, object]]:
                     "column_zh": column.title.zh,
                     "column_en": column.title.en,
                     "unit": column.unit,
-                    "provisional": "true" if analysis.provisional or line.provisional else "false",
+                    "provisional": flag(analysis.provisional or line.provisional),
                 }
                 if isinstance(cell, Text):
                     record |= {"text_zh": cell.zh, "text_en": cell.en}

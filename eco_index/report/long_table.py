@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator, Sequence
 
 from eco_index.summary import IndexValue, Summary
 
@@ -30,20 +31,34 @@ def csv_table(summary: Summary) -> bytes:
     indices. A missing value is an empty field. Text that a spreadsheet would take for a formula is
     written with a leading apostrophe.
     """
+    records = [*_row_records(summary)]
+    for index in summary.indices:
+        records += _index_records(index)
+    return as_csv(CSV_COLUMNS, summary, records)
+
+
+def as_csv(columns: Sequence[str], summary: Summary, records: Iterable[dict[str, object]]) -> bytes:
+    """Return records as CSV (UTF-8 with byte-order mark), each with what the summary is of."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     base: dict[str, object] = {
         "region": summary.region.id,
         "programme": summary.programme.id,
         "period": summary.period.id,
-        "simulated": _flag(summary.simulated),
+        "simulated": flag(summary.simulated),
         "status": summary.status,
     }
+    for record in records:
+        writer.writerow(_safe(base | record))
+    return ("\ufeff" + out.getvalue()).encode("utf-8")
+
+
+def _row_records(summary: Summary) -> Iterator[dict[str, object]]:
     zones = {z.id: z for z in summary.zones}
     for row in summary.rows:
         low, high = row.interval or (None, None)
-        record = base | {
+        record: dict[str, object] = {
             "zone": row.zone,
             "zone_name_zh": zones[row.zone].name.zh,
             "zone_name_en": zones[row.zone].name.en,
@@ -55,14 +70,10 @@ def csv_table(summary: Summary) -> bytes:
             "title_en": row.title.en,
             "denominator_zh": row.denominator.zh,
             "denominator_en": row.denominator.en,
-            "provisional": _flag(row.provisional),
+            "provisional": flag(row.provisional),
         }
         record |= {key: getattr(row, key) for key in _SAME_NAME}
-        writer.writerow(safe(record))
-    for index in summary.indices:
-        for record in _index_records(index):
-            writer.writerow(safe(base | record))
-    return ("\ufeff" + out.getvalue()).encode("utf-8")
+        yield record
 
 
 def _index_records(index: IndexValue) -> list[dict[str, object]]:
@@ -88,7 +99,7 @@ def _index_records(index: IndexValue) -> list[dict[str, object]]:
             "grade_en": index.grade_title.en,
             "change_class_zh": index.change_title.zh,
             "change_class_en": index.change_title.en,
-            "provisional": _flag(index.provisional),
+            "provisional": flag(index.provisional),
         }
     ]
     for sub in index.sub_indices:
@@ -100,17 +111,18 @@ def _index_records(index: IndexValue) -> list[dict[str, object]]:
                 "title_zh": sub.title.zh,
                 "title_en": sub.title.en,
                 "value": sub.value,
-                "provisional": _flag(sub.provisional),
+                "provisional": flag(sub.provisional),
             }
         )
     return records
 
 
-def _flag(value: bool) -> str:
+def flag(value: bool) -> str:
+    """Return how a table writes yes and no."""
     return "true" if value else "false"
 
 
-def safe(record: dict[str, object]) -> dict[str, object]:
+def _safe(record: dict[str, object]) -> dict[str, object]:
     """Return a record whose texts no spreadsheet takes for a formula."""
     return {
         k: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@", "\t") else v

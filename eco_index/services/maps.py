@@ -33,7 +33,7 @@ from eco_index.products import PRODUCTS
 from eco_index.services.inputs import ServiceInputs
 from eco_index.services.types import load_types
 from eco_index.services_config import FRACTIONS, TEXTURE
-from eco_index.summary import Evidence
+from eco_index.summary import Evidence, weakest
 from eco_index.yamlio import Text
 
 VERSION = 1  # changes when results change
@@ -166,10 +166,9 @@ class ServiceMaps:
 
     def evidence(self, name: str) -> Evidence:
         """Return the weakest evidence among crosswalk and the numbers that a service read."""
-        order: tuple[Evidence, ...] = ("primary", "secondary", "recalled", "placeholder")
         method = self.methods[name]
         found = [method.numbers[key].evidence for key in method.used]
-        return max([self.types.evidence, *found], key=order.index)
+        return weakest([self.types.evidence, *found])
 
     def tile(self, name: str, tile: Tile) -> TileMap:
         """Return a service on a tile.

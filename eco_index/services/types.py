@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from pydantic import model_validator
 
 from eco_index import yamlio
 from eco_index.config import configs_folder
+from eco_index.digests import hash_of
 from eco_index.errors import UsageError
 from eco_index.indices.soil import C_TYPES
 from eco_index.indices.water import RUNOFF_TYPES
@@ -61,8 +60,7 @@ class ServiceTypes(Strict):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.model_dump(mode="json"))
 
     def table(self, kind: str) -> np.ndarray:
         """Return type codes of a kind (`KINDS`) by stored LUCC class, uint8 (256,); 0: no type."""

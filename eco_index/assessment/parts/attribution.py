@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ from eco_index.analysis.residual_trend import residual_trends
 from eco_index.analysis.table_parts import analysis_of
 from eco_index.analysis.tables import residual_trend_analysis
 from eco_index.analysis.weather import Driver
-from eco_index.assessment.parts.context import Context, Part, years_done
+from eco_index.assessment.parts.context import Context, Part
 from eco_index.assessment.parts.series import zone_series
+from eco_index.csv_rows import read_rows
 from eco_index.errors import InputError
 from eco_index.indicators import method_use
 from eco_index.methods import method_of
@@ -35,7 +35,7 @@ def part(context: Context) -> Part:
     InputError
         A weather table that is malformed.
     """
-    path = _path(context)
+    path = context.table("weather", context.region.config.weather)
     method = method_of(context.region, METHOD_ID)
     trace = context.key("attribution")
     if path is None:
@@ -46,23 +46,13 @@ def part(context: Context) -> Part:
         basis = basis_of(method)
         nothing = analysis_of("attribution", basis, trace, [], [], [note], [basis])
         return Part(analyses=[nothing])
-    periods = years_done(context.view, context.period)
-    series = zone_series(context, "fvc", periods)
+    series = zone_series(context, "fvc")
     ids = [z.id for z in context.zones]
     drivers = read_weather(path, ids, [int(y) for y in series.years])
     found = residual_trends(100 * series.mean, series.years, drivers, method, unit="%")
     names = [z.name for z in context.zones]
     analysis = residual_trend_analysis(found, names, trace)
     return Part(analyses=[analysis], methods=[method_use(method)])
-
-
-def _path(context: Context) -> Path | None:
-    dataset = context.region.config.weather
-    if dataset is None:
-        return None
-    where = f"{context.region.config.path}, key 'weather'"
-    path = context.region.catalog.path_of(dataset, where, context.period.year)
-    return path if path.exists() else None
 
 
 def read_weather(path: Path, zones: list[str], years: list[int]) -> list[Driver]:
@@ -81,15 +71,10 @@ def read_weather(path: Path, zones: list[str], years: list[int]) -> list[Driver]
     InputError
         Columns that are missing, numbers that are none, a zone and year twice.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            rows = list(csv.DictReader(source))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the weather table cannot be read: {error}", where=str(path)) from error
-    names = list(rows[0]) if rows else []
-    if not {"zone", "year", "rain_mm"} <= set(names):
+    names, rows = read_rows(path, "the weather table")
+    if not rows or not {"zone", "year", "rain_mm"} <= set(names):
         raise InputError(
-            f"the weather table has the columns {', '.join(map(str, names)) or 'none'}",
+            f"the weather table has the columns {', '.join(names) if rows else 'none'}",
             where=str(path),
             rule="zone, year, rain_mm; temperature_c where it is known",
         )
@@ -98,8 +83,8 @@ def read_weather(path: Path, zones: list[str], years: list[int]) -> list[Driver]
     seen: set[tuple[str, int]] = set()
     for n, row in enumerate(rows, start=2):
         try:
-            zone, year = str(row["zone"]).strip(), int(row["year"])
-            numbers = {c: float(row[c]) if str(row[c]).strip() else np.nan for c in columns}
+            zone, year = str(row["zone"]).strip(), int(row["year"] or "")
+            numbers = {c: float(t) if (t := str(row[c]).strip()) else np.nan for c in columns}
         except (TypeError, ValueError) as error:
             raise InputError(f"row {n}: {error}", where=str(path)) from None
         if (zone, year) in seen:

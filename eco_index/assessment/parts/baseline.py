@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eco_index.assessment.parts.context import Context, Part, years_done
-from eco_index.assessment.rows import build_rows, weakest
+from eco_index.assessment.rows import build_rows
 from eco_index.assessment.sources import methods_used
 from eco_index.assessment.specs import records_of, sum_spec
 from eco_index.assessment.totals import groupings
@@ -15,10 +15,11 @@ from eco_index.summary import (
     AnalysisLine,
     AnalysisTable,
     Row,
+    weakest,
 )
 from eco_index.yamlio import Text
 from eco_index.zonal import ZoneSums
-from eco_index.zone_raster import zone_pixels
+from eco_index.zone_raster import drawn_zones
 
 
 def part(context: Context) -> Part:
@@ -48,8 +49,7 @@ def part(context: Context) -> Part:
     sums = ZoneSums(spec, len(context.layer))
     layer, grid = context.layer, context.view.grid
     for tile in grid.tiles():
-        sheets = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-        sheets = [drawn for drawn in sheets if drawn.any()]
+        sheets = drawn_zones(layer, grid, tile)
         if not sheets:
             continue
         stored = {p: context.view.read(base.cadence, p, base.id, tile) for p in spec.products}
@@ -101,7 +101,7 @@ def _analysis(context: Context, base: Period, rows: list[Row], names: dict[str, 
         id="baseline",
         title=Text(zh=f"与基准年{base.id}相比", en=f"compared with the baseline {base.id}"),
         method="comparison@1",
-        evidence=weakest("primary", *(r.evidence for r in rows)),
+        evidence=weakest(r.evidence for r in rows),
         provisional=provisional,
         rules=(
             Text(

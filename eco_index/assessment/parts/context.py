@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from eco_index.assessment.gather import Gathered
 from eco_index.config import Region
 from eco_index.cube import CubeView
@@ -15,6 +17,25 @@ from eco_index.programme import ProgrammeConfig
 from eco_index.summary import Analysis, Gate, IndexValue, MapLayer, MethodUse, Row, Zone
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer
+
+
+@dataclass(frozen=True)
+class ZoneSeries:
+    """Means of zones by year.
+
+    Attributes
+    ----------
+    years : numpy.ndarray
+        (year,), ascending.
+    mean : numpy.ndarray
+        (year, zone), physical units; NaN where no pixel has a value.
+    seen : numpy.ndarray
+        (year, zone), share of the zone's pixels with a value, 0-1.
+    """
+
+    years: np.ndarray
+    mean: np.ndarray
+    seen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,8 @@ class Context:
         Folder of the assessment; maps go to ``maps/``.
     prefix : str
         Start of the trace keys: programme/period.
+    series : dict
+        Product to the series of the zones, as `series.zone_series` summed it.
     """
 
     region: Region
@@ -48,10 +71,32 @@ class Context:
     indices: tuple[IndexValue, ...]
     output: Path
     prefix: str
+    series: dict[str, ZoneSeries] = field(default_factory=dict)
 
     def key(self, *names: str) -> str:
         """Return a trace key."""
         return "/".join((self.prefix, *names))
+
+    def table(self, key: str, dataset: str | None) -> Path | None:
+        """Return the file of a dataset for the period's year, None where none is named or there.
+
+        Parameters
+        ----------
+        key : str
+            Key of the region file that names the dataset, for messages.
+        dataset : str or None
+            What it names.
+        """
+        if dataset is None:
+            return None
+        where = f"{self.region.config.path}, key '{key}'"
+        path = self.region.catalog.path_of(dataset, where, self.period.year)
+        return path if path.exists() else None
+
+    @property
+    def has_total(self) -> bool:
+        """Whether a line for all zones together stands: several zones that do not overlap."""
+        return self.layer.partition and len(self.layer) > 1
 
 
 @dataclass

@@ -8,6 +8,7 @@ import numpy as np
 
 from eco_index import auxiliary
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.official import official_row, strangers_note
 from eco_index.errors import InputError
 from eco_index.grid import Tile
 from eco_index.indicators.forest import (
@@ -58,7 +59,7 @@ def part(context: Context) -> Part:
         return Part()
     method = method_of(region, METHOD_ID)
     label = f"{method.id}@{method.version}"
-    path = _path(context, region.config.forest.table, "table")
+    path = context.table("forest.table", region.config.forest.table)
     if path is None:
         note = Text(
             zh="没有本年的土地面积与四旁树表：森林覆盖率（官方口径）不评价",
@@ -67,7 +68,7 @@ def part(context: Context) -> Part:
         )
         return Part(analyses=[_analysis(context, label, [], (note,))])
     table = read_unit_table(path)
-    rain = _path(context, region.config.forest.rain, "rain")
+    rain = context.table("forest.rain", region.config.forest.rain)
     counts = _count(context, method, rain)
     at = [k for k, zone in enumerate(context.layer.ids) if zone in table]
     known = [context.layer.ids[k] for k in at]
@@ -77,7 +78,7 @@ def part(context: Context) -> Part:
     try:
         rates = forest_rates(chosen, known, table, area, rain is not None)
         together = None
-        if context.layer.partition and len(at) == len(context.layer) > 1:
+        if context.has_total and len(at) == len(context.layer):
             whole = ForestCounts(1)
             whole.counts[1] = chosen.counts[1:].sum(axis=0)
             together = forest_rates(
@@ -92,14 +93,7 @@ def part(context: Context) -> Part:
         rows.append(_row(context, together, _sum(table, known).land_ha, label))
         lines.append(_line(TOTAL_NAME, together))
     strangers = [z.name for z in context.zones if z.id not in table]
-    notes: tuple[Text, ...] = ()
-    if strangers:
-        notes = (
-            Text(
-                zh="表中没有的单元：" + "、".join(n.zh for n in strangers),
-                en="units that the table does not know: " + ", ".join(n.en for n in strangers),
-            ),
-        )
+    notes = strangers_note(strangers, Text(zh="表", en="the table"))
     if period.half:
         rows = []  # the official rate is a figure of a year
     return Part(rows=rows, analyses=[_analysis(context, label, lines, notes)])
@@ -111,14 +105,6 @@ def _sum(table: dict[str, UnitTable], units: list[str]) -> UnitTable:
     known = [v for v in linear if v is not None]
     total = sum(known) if len(known) == len(linear) else None
     return UnitTable(sum(table[u].land_ha for u in units), total)
-
-
-def _path(context: Context, dataset: str | None, key: str) -> Path | None:
-    if dataset is None:
-        return None
-    where = f"{context.region.config.path}, key 'forest.{key}'"
-    path = context.region.catalog.path_of(dataset, where, context.period.year)
-    return path if path.exists() else None
 
 
 def _count(context: Context, method: Method, rain: Path | None) -> ForestCounts:
@@ -163,23 +149,10 @@ def _with_shrubland(
 
 
 def _row(context: Context, rate: ForestRate, land_ha: float, label: str) -> Row:
-    area = land_ha / 100
-    whole = rate.official_percent is not None
-    return Row(
-        zone=rate.unit,
-        indicator="forest_coverage_official",
-        title=TITLE,
-        value=rate.official_percent,
-        unit="%",
-        denominator=DENOMINATOR,
-        denominator_km2=area,
-        valid_km2=area if whole else 0,
-        no_data_km2=0 if whole else area,
-        method=label,
-        evidence=EVIDENCE,
-        provisional=True,
-        trace=context.key(rate.unit, "forest_coverage_official"),
-    )
+    return official_row(
+        context, rate.unit, "forest_coverage_official", rate.official_percent, land_ha,
+        title=TITLE, denominator=DENOMINATOR, method=label, evidence=EVIDENCE,
+    )  # fmt: skip
 
 
 def _line(name: Text, rate: ForestRate) -> AnalysisLine:

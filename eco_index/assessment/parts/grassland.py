@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.official import official_row, strangers_note
+from eco_index.csv_rows import read_rows
 from eco_index.errors import InputError
 from eco_index.indicators.grassland import GrasslandCover, Plot, county_cover, region_cover
 from eco_index.methods import method_of
@@ -40,12 +41,12 @@ def part(context: Context) -> Part:
         A table that is malformed, a plot twice, a type without area.
     """
     config = context.region.config.ground_truth
-    paths = [
-        _path(context, getattr(config, key), key) for key in ("grassland_plots", "grassland_areas")
-    ]
+    plots_path, areas_path = (
+        context.table(f"ground_truth.{key}", getattr(config, key))
+        for key in ("grassland_plots", "grassland_areas")
+    )
     method = method_of(context.region, METHOD_ID)
     label = f"{method.id}@{method.version}"
-    plots_path, areas_path = paths
     if plots_path is None or areas_path is None:
         note = Text(
             zh="没有本年的草原样方或草原面积表：草原综合植被盖度（官方口径）不评价",
@@ -82,39 +83,18 @@ def part(context: Context) -> Part:
     zones = [(z.id, z.name) for z in context.zones if z.id in found]
     rows = [_row(context, zone, found[zone], label) for zone, _ in zones]
     lines = [_line(name, found[zone], counts[zone]) for zone, name in zones]
-    notes = []
     unknown = [z.name for z in context.zones if z.id not in found]
-    if unknown:
-        notes.append(
-            Text(
-                zh="面积表中没有的单元：" + "、".join(n.zh for n in unknown),
-                en="units that the table of areas does not know: "
-                + ", ".join(n.en for n in unknown),
-            )
-        )
-    if context.layer.partition and len(context.layer) > 1 and len(zones) == len(context.zones):
+    notes = strangers_note(unknown, Text(zh="面积表", en="the table of areas"))
+    if context.has_total and len(zones) == len(context.zones):
         together = region_cover({zone: found[zone] for zone, _ in zones})
         rows.append(_row(context, TOTAL, together, label))
         lines.append(_line(TOTAL_NAME, together, sum(counts[zone] for zone, _ in zones)))
-    return Part(rows=rows, analyses=[_analysis(context, label, lines, tuple(notes))])
-
-
-def _path(context: Context, dataset: str | None, key: str) -> Path | None:
-    if dataset is None:
-        return None
-    where = f"{context.region.config.path}, key 'ground_truth.{key}'"
-    path = context.region.catalog.path_of(dataset, where, context.period.year)
-    return path if path.exists() else None
+    return Part(rows=rows, analyses=[_analysis(context, label, lines, notes)])
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            reader = csv.DictReader(source)
-            names = reader.fieldnames or ()
-            rows = [{k: (v or "").strip() for k, v in r.items() if k} for r in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the table cannot be read: {error}", where=str(path)) from error
+    names, found = read_rows(path, "the table")
+    rows = [{k: (v or "").strip() for k, v in r.items() if k} for r in found]
     missing = [c for c in columns if c not in names]
     if missing or not rows:
         raise InputError(
@@ -136,23 +116,10 @@ def _number(row: dict[str, str], column: str, path: Path) -> float:
 
 
 def _row(context: Context, zone: str, found: GrasslandCover, label: str) -> Row:
-    area = found.area_ha / 100
-    whole = found.cover_percent is not None
-    return Row(
-        zone=zone,
-        indicator="grassland_cover_plots",
-        title=TITLE,
-        value=found.cover_percent,
-        unit="%",
-        denominator=DENOMINATOR,
-        denominator_km2=area,
-        valid_km2=area if whole else 0,
-        no_data_km2=0 if whole else area,
-        method=label,
-        evidence="recalled",
-        provisional=True,
-        trace=context.key(zone, "grassland_cover_plots"),
-    )
+    return official_row(
+        context, zone, "grassland_cover_plots", found.cover_percent, found.area_ha,
+        title=TITLE, denominator=DENOMINATOR, method=label, evidence="recalled",
+    )  # fmt: skip
 
 
 def _line(name: Text, found: GrasslandCover, plots: int) -> AnalysisLine:

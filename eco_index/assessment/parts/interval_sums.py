@@ -265,7 +265,7 @@ def _boxes(context: Context) -> dict[int, Box]:
     """Return every zone's box on the grid, and that of all together where they are added up."""
     grid, layer = context.view.grid, context.layer
     bounds = layer.gdf.geometry.bounds.to_numpy()
-    if layer.partition and len(layer) > 1:
+    if context.has_total:
         whole = [*bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0)]
         bounds = np.vstack([bounds, whole])
     found = {}

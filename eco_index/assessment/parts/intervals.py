@@ -76,7 +76,7 @@ def part(context: Context) -> Part:
         codes["forest"] = (1,)
     sums = sum_intervals(context, Wanted("fvc_mean" in have, codes))
     zones = [(k, z.id, z.name) for k, z in enumerate(context.zones)]
-    if context.layer.partition and len(zones) > 1:
+    if context.has_total:
         zones.append((len(zones), TOTAL, TOTAL_NAME))
     rows = {(r.zone, r.indicator, r.variable): r for r in context.rows}
     found = _Found()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.context import Context, Part, known
 from eco_index.change import ChangeSpec, ChangeSums
 from eco_index.indices.patches import PatchScan
 from eco_index.indices.pattern import Aggregation, ClassPattern, Transfer, aggregation
@@ -111,17 +111,13 @@ _RULES = (
 )
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def _class_table(patterns: Sequence[ClassPattern]) -> AnalysisTable:
     lines = tuple(
         AnalysisLine(
             head=LUCC[c.cls][1],
             cells=(
-                c.area_ha / 100, 100 * c.composition, float(c.patches), _known(c.mean_patch_ha),
-                _known(c.edge_density), _known(100 * c.like_adjacency),
+                c.area_ha / 100, 100 * c.composition, float(c.patches), known(c.mean_patch_ha),
+                known(c.edge_density), known(100 * c.like_adjacency),
             ),
         )
         for c in patterns
@@ -156,7 +152,7 @@ def _landscape_table(patterns: Sequence[ClassPattern], found: Aggregation) -> An
                 head=TOTAL_NAME,
                 cells=(
                     float(found.classes), float(sum(c.patches for c in patterns)),
-                    _known(found.value), _known(found.relative),
+                    known(found.value), known(found.relative),
                 ),
             ),
         ),
@@ -197,7 +193,7 @@ def _transfer_tables(matrix: Transfer, context: Context) -> list[AnalysisTable]:
                     AnalysisColumn(title=title, unit=unit) for title in LUCC_LEVEL1.values()
                 ),
                 lines=tuple(
-                    AnalysisLine(head=title, cells=tuple(_known(float(v)) for v in line))
+                    AnalysisLine(head=title, cells=tuple(known(float(v)) for v in line))
                     for title, line in zip(LUCC_LEVEL1.values(), values, strict=True)
                 ),
             )
@@ -212,7 +208,7 @@ def _dynamic_rows(
     names = [z.id for z in context.zones]
     tables = list(change.transitions["landcover"])
     pixels = list(change.pixels)
-    if context.layer.partition and len(context.layer) > 1:
+    if context.has_total:
         names.append(TOTAL)
         tables.append(whole.transitions["landcover"][0])
         pixels.append(whole.pixels[0])
@@ -229,7 +225,7 @@ def _dynamic_rows(
                     zh="生态系统综合动态度（一级类）",
                     en="composite dynamic degree (level-1 classes)",
                 ),
-                value=_known(degree),
+                value=known(degree),
                 unit="%",
                 denominator=_DENOMINATOR,
                 denominator_km2=both * pixel_km2,

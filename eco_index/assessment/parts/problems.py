@@ -61,7 +61,7 @@ def part(context: Context) -> Part:
         return Part()
     method = method_of(context.region, METHOD_ID)
     grades = Grades(context, method)
-    n, layer, grid = len(context.layer), context.layer, context.view.grid
+    n, grid = len(context.layer), context.view.grid
     frame = context.sums.overview.frame
     sums = {name: GradeSums(n) for name in grades.available}
     pictures = {name: ClassMap(frame, 0) for name in grades.available}
@@ -86,7 +86,7 @@ def part(context: Context) -> Part:
         for drawn in sheets:
             wetland.add(drawn.ids, was, {"landcover": now}, drawn.shares)
     names = [(z.id, z.name) for z in context.zones]
-    whole = layer.partition and n > 1
+    whole = context.has_total
     if whole:
         names.append((TOTAL, TOTAL_NAME))
     out = Part()

@@ -65,16 +65,6 @@ def legend_of(of: dict[int, int] | None = None) -> Sequence[int]:
     return list(LUCC) if of is None else sorted(set(of.values()))
 
 
-def table_path(context: Context, dataset: str | None, key: str) -> Path | None:
-    """Return the table of a dataset for the period's year, None where none is named or due."""
-    if dataset is None:
-        return None
-    path = context.region.catalog.path_of(
-        dataset, f"{context.region.config.path}, key 'ground_truth.{key}'", context.period.year
-    )
-    return path if path.exists() else None
-
-
 def reference_of(context: Context) -> Reference | None:
     """Return the samples of the period's year; None without samples or without land cover.
 
@@ -84,7 +74,7 @@ def reference_of(context: Context) -> Reference | None:
         A table that is malformed.
     """
     config = context.region.config.ground_truth
-    path = table_path(context, config.samples, "samples")
+    path = context.table("ground_truth.samples", config.samples)
     if path is None or context.region.config.landcover is None:
         return None
     return Reference(path, read_samples(path, legend_of(), config.sample_columns))

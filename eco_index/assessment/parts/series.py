@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from eco_index.assessment.parts.context import Context
+from eco_index.assessment.parts.context import Context, ZoneSeries, years_done
 from eco_index.grid import Tile
 from eco_index.period import Period
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_raster import ZonePixels, zone_pixels
-
-
-@dataclass(frozen=True)
-class ZoneSeries:
-    """Means of zones by year.
-
-    Attributes
-    ----------
-    years : numpy.ndarray
-        (year,), ascending.
-    mean : numpy.ndarray
-        (year, zone), physical units; NaN where no pixel has a value.
-    seen : numpy.ndarray
-        (year, zone), share of the zone's pixels with a value, 0-1.
-    """
-
-    years: np.ndarray
-    mean: np.ndarray
-    seen: np.ndarray
+from eco_index.zone_raster import ZonePixels, drawn_zones
 
 
 def sheets_of(context: Context, tile: Tile) -> list[ZonePixels]:
     """Return the zones drawn on a tile, once for each sheet that has zones there."""
-    layer, grid = context.layer, context.view.grid
-    found = [zone_pixels(layer, grid, tile, sheet) for sheet in range(layer.n_sheets)]
-    return [drawn for drawn in found if drawn.any()]
+    return drawn_zones(context.layer, context.view.grid, tile)
 
 
-def zone_series(context: Context, product: str, periods: Sequence[Period]) -> ZoneSeries:
-    """Return the series of a product over some periods, tile by tile."""
+def zone_series(context: Context, product: str) -> ZoneSeries:
+    """Return the series of a product over all years up to the period, tile by tile.
+
+    It is summed once an assessment, whichever part asks first.
+    """
+    if product not in context.series:
+        periods = years_done(context.view, context.period)
+        context.series[product] = _summed(context, product, periods)
+    return context.series[product]
+
+
+def _summed(context: Context, product: str, periods: Sequence[Period]) -> ZoneSeries:
     sums = [ZoneSums(SumSpec(values=(product,)), len(context.layer)) for _ in periods]
     for tile in context.view.grid.tiles():
         sheets = sheets_of(context, tile)

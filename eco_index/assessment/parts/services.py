@@ -25,6 +25,7 @@ from eco_index.summary import (
     Evidence,
     MapLayer,
     Row,
+    weakest,
 )
 from eco_index.yamlio import Text
 
@@ -75,7 +76,7 @@ def part(context: Context) -> Part:
     found, pictures = _sum(context, maps, earlier)
     out = Part(maps=pictures)
     names = [(z.id, z.name) for z in context.zones]
-    if context.layer.partition and len(context.layer) > 1:
+    if context.has_total:
         names.append((TOTAL, TOTAL_NAME))
     notes = [_gap(SERVICES[name], missing) for name, missing in maps.missing.items() if missing]
     if earlier is not None and context.compared is not None:
@@ -86,11 +87,7 @@ def part(context: Context) -> Part:
         notes.append(maps.types.note)
     for one in found:
         out.rows += _rows(context, one, [zone for zone, _ in names])
-    evidence: Evidence = max(
-        (f.evidence for f in found),
-        key=("primary", "secondary", "recalled", "placeholder").index,
-        default="placeholder",
-    )
+    evidence: Evidence = weakest(f.evidence for f in found) if found else "placeholder"
     out.analyses = [_analysis(context, found, notes, evidence, names)]
     if found:
         out.methods = [method_use(used_numbers(maps, maps.available))]
@@ -132,7 +129,7 @@ def _sum(
             en=f"{service.title.en}, {_printed(service.unit)}",
         )
         layers.append(map_layer(name, title, "continuous", _limits(values), _PALETTES[name]))
-    whole = context.layer.partition and n > 1
+    whole = context.has_total
     found = []
     for name in wanted:
         earlier_sums = was.get(name)
@@ -314,7 +311,7 @@ def _printed(unit: str) -> str:
 def _finding(context: Context, found: _Found) -> Text:
     service = found.service
     single = len(context.zones) == 1
-    whole = context.layer.partition and not single
+    whole = context.has_total
     k = len(context.zones) if whole else 0
     if not (whole or single):
         seen = [float(v) for v in found.values() if not math.isnan(v)]

@@ -9,10 +9,9 @@ from eco_index.analysis.tables import targets_analysis
 from eco_index.analysis.target_file import Target, load_targets
 from eco_index.analysis.targets import Change, Measured, standings
 from eco_index.assessment.parts.context import Context, Part
-from eco_index.assessment.rows import weakest
 from eco_index.grid import polygon_area_m2
 from eco_index.methods import UNSURE, method_of
-from eco_index.summary import TOTAL, IndexValue, Row, read_summary
+from eco_index.summary import TOTAL, IndexValue, Row, read_summary, weakest
 from eco_index.zones import load_layer
 
 #: The official figure, where an assessment holds it, instead of the map's proxy.
@@ -70,7 +69,7 @@ def _measured(
         interval = row.interval if row.interval_kind == "confidence" else None
         mark = row.evidence
         if interval is not None:  # what is judged by an interval is no surer than the interval
-            mark = weakest(mark, basis_of(method_of(context.region, "uncertainty")).evidence)
+            mark = weakest((mark, basis_of(method_of(context.region, "uncertainty")).evidence))
         return Measured(year, row.value, interval, mark in UNSURE, mark)
     if index is not None and index.value is not None:
         mark = "recalled" if index.provisional else "primary"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from eco_index.assessment.overview import ClassMap, MeanMap, map_layer, write_map
-from eco_index.assessment.parts.context import Context, Part, years_done
+from eco_index.assessment.overview import ClassMap, map_layer, write_map
+from eco_index.assessment.parts.context import Context, Part, known, years_done
 from eco_index.assessment.parts.series import series_of, sheets_of
 from eco_index.assessment.totals import groupings
 from eco_index.grid import Tile
@@ -78,7 +78,8 @@ def part(context: Context) -> Part:
         picture.add(tile, found)
     names = [(z.id, z.name) for z in context.zones]
     counts = seen.values()
-    tables = series_of(series, product.id, periods).mean
+    context.series[product.id] = series_of(series, product.id, periods)
+    tables = context.series[product.id].mean
     own = counts
     for lines, index in groupings(context.layer, context.zones):
         n = len(lines)
@@ -108,7 +109,6 @@ class _Picture:
     def __init__(self, context: Context) -> None:
         self.context, self.frame = context, context.sums.overview.frame
         self.classes = ClassMap(self.frame, _FILL)
-        self.slope = MeanMap(self.frame)
 
     def add(self, tile: Tile, found: Trends) -> None:
         codes = np.where(found.classes == NOT_TESTED, _FILL, found.classes.astype(np.int16) + 4)
@@ -133,10 +133,6 @@ class _Picture:
             if c + 4 in seen
         )
         return layer.model_copy(update={"classes": classes})
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _rows(
@@ -167,7 +163,7 @@ def _rows(
         Row(
             indicator="trend_slope",
             title=Text(zh=f"{title.zh}年均变化（Theil–Sen）", en=f"yearly change of {title.en}"),
-            value=_number(zonal.slope[k]),
+            value=known(zonal.slope[k]),
             unit=unit,
             trace=context.key(zone, "trend_slope"),
             **common,
@@ -211,8 +207,8 @@ def _analysis(
         low, high = _slope_interval(tables[:, k], np.array([p.year for p in periods]))
         tested = code != NOT_TESTED
         cells = (
-            float(zonal.n[k]), _number(zonal.slope[k]), low if tested else None,
-            high if tested else None, _number(zonal.tau[k]), _number(zonal.p[k]), words,
+            float(zonal.n[k]), known(zonal.slope[k]), low if tested else None,
+            high if tested else None, known(zonal.tau[k]), known(zonal.p[k]), words,
         )  # fmt: skip
         lines.append(AnalysisLine(head=name, cells=cells))
     first, last = periods[0].id, periods[-1].id
@@ -263,11 +259,11 @@ def _analysis(
 
 def _slope_interval(values: np.ndarray, years: np.ndarray) -> tuple[float | None, float | None]:
     """Return the 95 % interval of the Theil-Sen slope (Sen 1968; independent years)."""
-    known = np.isfinite(values)
-    if known.sum() < 4:
+    seen = np.isfinite(values)
+    if seen.sum() < 4:
         return None, None
-    found = stats.theilslopes(values[known], years[known], alpha=0.95)
-    return _number(found.low_slope), _number(found.high_slope)
+    found = stats.theilslopes(values[seen], years[seen], alpha=0.95)
+    return known(found.low_slope), known(found.high_slope)
 
 
 def _rules(correction: str, min_years: int) -> tuple[Text, ...]:

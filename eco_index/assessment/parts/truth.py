@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from eco_index.assessment.parts.context import Context, Part
-from eco_index.assessment.parts.reference import legend_of, reference_of, table_path
+from eco_index.assessment.parts.reference import legend_of, reference_of
 from eco_index.errors import InputError
 from eco_index.groundtruth.accuracy import (
     ALL,
@@ -82,7 +82,7 @@ def part(context: Context) -> Part:
 
 def _plots(context: Context) -> Matches | None:
     config = context.region.config.ground_truth
-    path = table_path(context, config.plots, "plots")
+    path = context.table("ground_truth.plots", config.plots)
     if path is None:
         return None
     plots = read_plots(path, config.plot_columns, crs=config.crs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eco_index.analysis.early_warning import early_warning
 from eco_index.analysis.tables import warning_analysis
-from eco_index.assessment.parts.context import Context, Part, years_done
+from eco_index.assessment.parts.context import Context, Part
 from eco_index.assessment.parts.series import zone_series
 from eco_index.indicators import method_use
 from eco_index.methods import method_of
@@ -19,8 +19,7 @@ def part(context: Context) -> Part:
     assert config is not None
     product = PRODUCTS[config.product]
     method = method_of(context.region, METHOD_ID)
-    periods = years_done(context.view, context.period)
-    series = zone_series(context, product.id, periods)
+    series = zone_series(context, product.id)
     factor, unit = (100.0, "%") if product.id == "fvc" else (1.0, "1")
     found = early_warning(
         factor * series.mean[-1],
