@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from eco_index.methods import load_method
@@ -78,3 +79,12 @@ def overlay_text(method_id: str, **numbers: float) -> str:
         lines.append("options:")
         lines += [f'  {k}: {{choice: "{method.choices[k]}", page: p. 5}}' for k in options]
     return "\n".join(lines) + "\n"
+
+
+HEADER = "unit_id,species,group,protection,native,indicator,recorded\n"
+
+
+def species_file(folder: Path, lines: str) -> Path:
+    path = folder / "species.csv"
+    path.write_text(HEADER + lines, encoding="utf-8-sig")
+    return path
