@@ -112,14 +112,15 @@ def run_demo(folder: Path, cluster: str = "local", progress: Progress | None = N
     region_file = configs_folder() / "regions" / "demo.yaml"
     region = load_region(region_file)
     periods = [Period.parse(p) for p in PERIODS]
-    report = pipeline.run(region, periods, cluster=cluster, progress=progress)
-    archive = open_archive(region.archive_path)
     last = Period.parse("2025")
-    # Leads stand on the cube, and the reports of protected zones tell of them.
-    if leads.find(region, archive.view(), last, progress=progress).written:
-        for period in periods:
-            pipeline.assess_period(region, period, progress=progress)
-            pipeline.report_period(region, period, progress=progress)
+    # Leads stand on the cube alone, and the reports of protected zones tell of them: they are
+    # searched before, so that every assessment is made once.
+    for period in (last.previous(), last):
+        pipeline.acquire_period(region, period, progress)
+        pipeline.compute_period(region, period, cluster, progress)
+    archive = open_archive(region.archive_path)
+    leads.find(region, archive.view(), last, progress=progress)
+    report = pipeline.run(region, periods, cluster=cluster, progress=progress)
     release = region.written("releases") / last.id / RELEASE
     if not release.exists():
         release = publish(region, last, RELEASE, archive)

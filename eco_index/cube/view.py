@@ -60,6 +60,7 @@ class CubeView:
     def __init__(self, path: Path, snapshot: str) -> None:
         self.path, self.snapshot = Path(path), snapshot
         self._lock = threading.Lock()
+        self._arrays: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "snapshot": self.snapshot}
@@ -129,7 +130,7 @@ class CubeView:
         rows, columns = window.slices if isinstance(window, Tile) else window
         try:
             step = self.axis.index(group, time_id)
-            array: Any = self.root[f"{group}/{product}"]
+            array = self._array(f"{group}/{product}")
         except KeyError:
             raise InputError(
                 f"the cube has no '{product}' of {time_id} in group '{group}'",
@@ -138,6 +139,12 @@ class CubeView:
             ) from None
         with storage_errors(self.path, f"read {product} of {time_id}"):
             return np.asarray(array[step, rows, columns])
+
+    def _array(self, name: str) -> Any:
+        """Return an array; its metadata is read once, for a snapshot does not change."""
+        if name not in self._arrays:
+            self._arrays[name] = self.root[name]
+        return self._arrays[name]
 
     @cached_property
     def _records(self) -> dict[str, TaskRecord]:

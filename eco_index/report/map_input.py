@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def nice_length(width: float) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= target)
 
 
+@lru_cache(maxsize=64)
 def north_angle(crs: CRS, x: float, y: float) -> float:
     """Return the direction of true north at a point, degrees clockwise from the grid's up."""
     to_lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
