@@ -103,10 +103,12 @@ class Context:
 class Part:
     """What a part adds to the summary.
 
-    `intervals`: 95 % intervals of rows that are there already, by their trace key; `files`: those
-    it wrote beside the summary, maps apart.
+    `zones`: those of other layers that its rows name, with `Zone.layer`; `intervals`: 95 %
+    intervals of rows that are there already, by their trace key; `files`: those it wrote beside the
+    summary, maps apart.
     """
 
+    zones: list[Zone] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     maps: list[MapLayer] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
