@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eco_index.assessment.gather import Gathered
+from eco_index.assessment.totals import groupings
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
@@ -92,6 +93,17 @@ class Context:
         where = f"{self.region.config.path}, key '{key}'"
         path = self.region.catalog.path_of(dataset, where, self.period.year)
         return path if path.exists() else None
+
+    @property
+    def groupings(self) -> list[tuple[list[Zone], np.ndarray]]:
+        """Lines of groups of zones and of all zones, each with its members (`totals.groupings`)."""
+        return list(groupings(self.layer, self.zones))
+
+    @property
+    def lines(self) -> list[tuple[str, Text]]:
+        """Id and name of every zone, then of every line of `groupings`, in this order."""
+        zones = [*self.zones, *(line for lines, _ in self.groupings for line in lines)]
+        return [(zone.id, zone.name) for zone in zones]
 
     @property
     def has_total(self) -> bool:
