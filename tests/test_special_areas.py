@@ -173,7 +173,7 @@ def test_2006_by_hand_over_a_set_of_two() -> None:
     expected = 0.25 * values["richness"] + 0.2 * values["vegetation"] + 0.2 * values["water"]
     expected += 0.2 * (100 - values["degradation"]) + 0.15 * values["environment"]
     assert result.value == pytest.approx(expected)
-    assert result.options["unit_set"] == "2 unit(s), 2 row(s): a, b"
+    assert result.options["unit_set"].en == "2 unit(s), 2 row(s): a, b"
     assert "2 row(s): a, b" in next(n for n in result.numbers if n.key == "water.area").source
 
 
