@@ -18,12 +18,14 @@ import math
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.errors import NotGeoreferencedWarning
 
 from benchmarks.imagery_files import BANDS, Case, make, region_file
 from benchmarks.imagery_scaling import measure_scaling
@@ -97,6 +99,9 @@ def rio(case: Case, warm: Case) -> dict[str, float]:
 def _peer(work: Callable[[Case, Path], None], case: Case, warm: Case) -> dict[str, float]:
     import zarr
 
+    # NumPy's remarks on NaN, from within Dask's threads: not about the peers' results.
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     work(warm, Path(warm.folder) / "peer.zarr")
     out = Path(case.folder) / "peer.zarr"
     shutil.rmtree(out, ignore_errors=True)

@@ -18,7 +18,6 @@ from eco_index.grid import Grid, Tile
 from eco_index.sources.opening import crs_wkt, open_asset, read_asset
 from eco_index.sources.raster import give_back, short_reason
 from eco_index.sources.scene import Asset, Scene
-from eco_index.sources.tiff_blocks import read_window
 
 # Codes as they are: the look-up table of a mask that was looked up already.
 _IDENTITY = np.minimum(np.arange(65536), sensors.BAD).astype(np.uint8)
@@ -215,10 +214,7 @@ def _place(source: Any, band: str, grid: Grid, tile: Tile, nearest: bool) -> war
 
 def _read(source: Any, asset: Asset, band: str, dataset: Dataset, window: Window) -> np.ndarray:
     try:
-        quick = read_window(source, window) if asset.band == 1 else None
-        return (
-            read_asset(source, asset.href, asset.band, window, dataset) if quick is None else quick
-        )
+        return read_asset(source, asset.href, asset.band, window, dataset)
     except (RasterioError, OSError) as error:
         raise Unusable(band, f"cannot be read: {short_reason(error)}") from None
     except InputError as error:
