@@ -82,7 +82,7 @@ def test_unknown_words_and_missing_values_are_errors():
 
 
 def test_a_missing_template_variable_is_an_error():
-    env = environment()
+    env = environment("zh")
     with pytest.raises(UndefinedError):
         env.from_string("{{ nothing }}").render()
 
