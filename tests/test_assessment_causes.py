@@ -73,7 +73,8 @@ def test_a_steady_loss_is_told_from_a_dry_year(summary):
 
 
 def test_plain_slope_equals_that_of_scipy(summary):
-    n, slope, *_ = line(analysis(summary, "attribution"), 0, "zone 0")
+    n, slope, _, _, left, low, high, *_ = line(analysis(summary, "attribution"), 0, "zone 0")
+    assert low < left < high
     plain = stats.theilslopes(series(np.s_[:, :40]), np.array(YEARS))
     assert (n, slope) == (len(YEARS), pytest.approx(plain.slope))
 

@@ -30,7 +30,7 @@ from eco_index.zone_raster import ZONES_VERSION
 from eco_index.zones import layer_path
 
 #: Raise it whenever summaries of the same inputs would say something else.
-ASSESSMENT_VERSION = 3
+ASSESSMENT_VERSION = 4
 
 
 def products_digest(view: CubeView, period: Period) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from eco_index.analysis.basis import basis_of
 from eco_index.analysis.residual_trend import residual_trends
+from eco_index.analysis.slope_interval import slope_interval
 from eco_index.analysis.table_parts import analysis_of
 from eco_index.analysis.tables import residual_trend_analysis
 from eco_index.analysis.weather import Driver
@@ -50,8 +51,9 @@ def part(context: Context) -> Part:
     ids = [z.id for z in context.zones]
     drivers = read_weather(path, ids, [int(y) for y in series.years])
     found = residual_trends(100 * series.mean, series.years, drivers, method, unit="%")
+    ends = slope_interval(found.residual, series.years, found.left)
     names = [z.name for z in context.zones]
-    analysis = residual_trend_analysis(found, names, trace)
+    analysis = residual_trend_analysis(found, names, trace, ends=ends)
     return Part(analyses=[analysis], methods=[method_use(method)])
 
 
