@@ -46,6 +46,9 @@ _TITLES: dict[int, tuple[Text, str]] = {
     3: (Text(zh="极显著上升（99%）", en="rising, 99 %"), "#1b7837"),
 }
 _UNTESTED = Text(zh="年份不足，未检验", en="too few years, not tested")
+_NO_VARIANCE = Text(
+    zh="未检验：自相关修正后方差不为正", en="not tested: no variance is left by the correction"
+)
 _FILL = 0
 _INDEPENDENT = Text(zh="按Sen（1968），假定各年独立", en="Sen's (1968), for independent years")
 _DEPENDENT = Text(
@@ -213,18 +216,20 @@ def _analysis(
     title = PRODUCTS[config.product].title
     lines = []
     for k, (_, name) in enumerate(names):
-        code = int(zonal.classes[k])
-        words = _UNTESTED if code == NOT_TESTED else _TITLES[code][0]
+        words = _verdict(zonal, k, config.min_years)
         cells = (
             float(zonal.n[k]), known(zonal.slope[k]), *(ends[k] or (None, None)),
             known(zonal.tau[k]), known(zonal.p[k]), words,
         )  # fmt: skip
         lines.append(AnalysisLine(head=name, cells=cells))
     first, last = periods[0].id, periods[-1].id
+    significant = [k for k in range(len(names)) if abs(int(zonal.classes[k])) in (2, 3)]
+    # The correction can make the variance of a short series far too small: its interval knows.
+    unsure = [k for k in significant if (e := ends[k]) is not None and e[0] <= 0 <= e[1]]
     moved = [
-        (name, _TITLES[int(zonal.classes[k])][0])
-        for k, (zone, name) in enumerate(names)
-        if abs(int(zonal.classes[k])) in (2, 3) and not is_total(zone)
+        (names[k][1], _TITLES[int(zonal.classes[k])][0])
+        for k in significant
+        if k not in unsure and not is_total(names[k][0])
     ]
     return Analysis(
         id="trend",
@@ -261,9 +266,30 @@ def _analysis(
                 en="a zone's series is the mean of the pixels with a value in each year; gaps that "
                 "differ between years move it, see 'Data quality'",
             ),
+            *doubts([names[k][1] for k in unsure]),
         ),
         trace=context.key("trend"),
     )
+
+
+def _verdict(zonal: Trends, k: int, min_years: int) -> Text:
+    code = int(zonal.classes[k])
+    if code != NOT_TESTED:
+        return _TITLES[code][0]
+    return _UNTESTED if int(zonal.n[k]) < min_years else _NO_VARIANCE
+
+
+def doubts(names: Sequence[Text]) -> list[Text]:
+    """Return a note on trends that the test calls significant while their interval holds zero."""
+    if not names:
+        return []
+    return [
+        Text(
+            zh=f"检验判为显著、但斜率95%区间含零，视为不确定：{'、'.join(n.zh for n in names)}",
+            en="significant by the test, but the 95 % interval of the slope holds zero; take as "
+            f"not certain: {', '.join(n.en for n in names)}",
+        )
+    ]
 
 
 def _rules(correction: str, min_years: int) -> tuple[Text, ...]:
