@@ -38,12 +38,18 @@ def alone(work: Callable[..., dict[str, float]], *args: Any) -> dict[str, float]
         return pool.apply(work, args)
 
 
-def alternating(sides: Mapping[str, Side], runs: int) -> dict[str, list[dict[str, float]]]:
-    """Run all sides one after the other, `runs` times over: noise falls on all of them."""
+def alternating(
+    sides: Mapping[str, Side], runs: int, fewer: Mapping[str, int] | None = None
+) -> dict[str, list[dict[str, float]]]:
+    """Run all sides one after the other, `runs` times over: noise falls on all of them.
+
+    A side named in `fewer` takes part in that many of the first turns only.
+    """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-    for _ in range(runs):
+    for turn in range(runs):
         for name, (work, args) in sides.items():
-            found[name].append(alone(work, *args))
+            if turn < (fewer or {}).get(name, runs):
+                found[name].append(alone(work, *args))
     return found
 
 
