@@ -152,6 +152,7 @@ def ours(source: str, target: str, influence: str) -> dict[str, float]:
                 method,
                 pixel=(PIXEL, PIXEL),
                 length=LENGTH,
+                dtype=np.float32,
             ),
             "sand_fixation": sand_fixation(
                 data.weather,
@@ -161,12 +162,17 @@ def ours(source: str, target: str, influence: str) -> dict[str, float]:
                 data.cover,
                 method,
                 relief_distance=RELIEF,
+                dtype=np.float32,
             ),
             "quality": habitat_quality(
-                data.landcover, parameters, pixel=(PIXEL, PIXEL), threats={"roads": data.roads}
+                data.landcover,
+                parameters,
+                pixel=(PIXEL, PIXEL),
+                threats={"roads": data.roads},
+                dtype=np.float32,
             ).quality,
         }
-        return xr.Dataset(made).astype(np.float32)
+        return xr.Dataset(made)
 
     def run(rows: int | None) -> None:
         data = xr.open_zarr(source, mask_and_scale=False, consolidated=False)
