@@ -244,6 +244,7 @@ class MethodOption(Strict):
 
     title: Text
     choices: dict[str, Text]
+    default: str = ""
     given_by_unit: bool = Field(False, description="a fact of the unit, not a choice of the user")
 
 

@@ -178,6 +178,17 @@ def test_what_could_not_be_evaluated_is_said_so(report):
     assert "100.00 (before limit 131.70)" in text
 
 
+def test_choices_where_a_standard_is_ambiguous_are_said_in_the_language_of_the_page(report):
+    wanted = {
+        "zh": ("水资源量修正：按来源", "降水量单位：毫米（默认）"),
+        "en": ("correction of water resources: as in the source", "millimetres (default)"),
+    }
+    for language, lines in wanted.items():
+        page = report[1][f"report.{language}.html"].read_text(encoding="utf-8")
+        assert all(line in visible_text(page) for line in lines)
+    assert "as in the source" not in report[1]["report.zh.html"].read_text(encoding="utf-8")
+
+
 def test_open_numbers_are_listed_with_their_evidence(report):
     text = visible_text(report[1]["report.zh.html"].read_text(encoding="utf-8"))
     assert "ndvi_soil = 0.05" in text
