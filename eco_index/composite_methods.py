@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from eco_index import kernel_bands, kernel_reduce, kernels
+from eco_index import composite_server, kernel_bands, kernel_reduce, kernels
 from eco_index.catalog import Catalog
 from eco_index.composite_parts import (
     Composite,
@@ -60,6 +60,9 @@ def composite_by_method(
         one of the bands they weigh.
     """
     items = numbered(scenes, how, how.settings)
+    here = [i for day in days_of(items, grid, tile, how.settings) for i in day]
+    if composite_server.wholly_served([i.scene for i in here], catalog, how.settings):
+        return composite_server.composite_on_server(here, catalog, grid, tile, how.settings)
     failures: list[AssetFailure] = []
     with raster_env():
         while True:
@@ -171,8 +174,7 @@ def _block(
     elif settings.method == "geometric_median":
         kernel_reduce.geometric_median(stack, spectra, chosen)
     else:
-        percent = 50.0 if settings.percentile is None else settings.percentile
-        kernel_reduce.percentile(stack, percent / 100, chosen)
+        kernel_reduce.percentile(stack, settings.fraction, chosen)
     return out, []
 
 

@@ -15,6 +15,8 @@ Method = Literal["maximum_ndvi", "median", "percentile", "medoid", "geometric_me
 CHOOSING = ("maximum_ndvi", "medoid", "best_pixel")
 #: Methods that compare spectra, and so may weigh further bands than red and near infrared.
 SPECTRAL = ("medoid", "geometric_median")
+#: Methods that a service can reduce by, with the same result.
+ON_SERVER = ("maximum_ndvi", "median", "percentile")
 VERSION = 1  # of everything but the plain maximum: changes when results change
 #: Scenes on the list of a month: one less than what the index layer can hold.
 NO_SOURCE = 65535
@@ -140,11 +142,16 @@ class CompositeConfig(Strict):
     @property
     def server_gap(self) -> str:
         """What of this section a service that reduces composites cannot do; empty if nothing."""
-        if self.method != "maximum_ndvi":
+        if self.method not in ON_SERVER:
             return f"method: {self.method}"
         if self.dilation:
             return "dilation"
         return "source_index" if self.source_index else ""
+
+    @property
+    def fraction(self) -> float:
+        """Place of the percentile between the lowest and the highest value, 0 to 1."""
+        return 0.5 if self.percentile is None else self.percentile / 100
 
     @property
     def scores(self) -> BestPixel:

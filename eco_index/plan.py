@@ -241,6 +241,8 @@ class _Tally:
                     reduced.append(scene)
             read = [s for s in served if s not in reduced]
             if reduced and self._catalog is not None:
+                composite_server.wholly_served(scenes, self._catalog, self._settings)
+            if reduced and self._catalog is not None:
                 where = (self._catalog, self._grid, task.tile, self._settings)
                 if composite_server.is_received(scenes, *where):
                     reduced = []
