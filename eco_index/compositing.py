@@ -15,6 +15,8 @@ Method = Literal["maximum_ndvi", "median", "percentile", "medoid", "geometric_me
 CHOOSING = ("maximum_ndvi", "medoid", "best_pixel")
 #: Methods that compare spectra, and so may weigh further bands than red and near infrared.
 SPECTRAL = ("medoid", "geometric_median")
+#: Layer of a period that holds the composite over its growing season.
+SEASON_LAYER = "ndvi_season"
 #: Methods that a service can reduce by, with the same result.
 ON_SERVER = ("maximum_ndvi", "median", "percentile")
 VERSION = 1  # of everything but the plain maximum: changes when results change
@@ -87,6 +89,30 @@ class Interpolation(Strict):
     max_gap: int = Field(ge=1, le=10, description="longest run of missing months that is filled")
 
 
+class Season(Strict):
+    """One composite over the growing season of a period, made from its scenes.
+
+    A median of monthly medians is not the median of the season: here all clear observations of the
+    season's months are reduced at once. (The highest NDVI of the season is that of its months.)
+    """
+
+    method: Literal["median", "percentile", "medoid", "geometric_median", "best_pixel"]
+    percentile: float | None = Field(None, ge=0, le=100)
+    best_pixel: BestPixel | None = None
+
+    def settings(self, monthly: CompositeConfig) -> CompositeConfig:
+        """Return what a composite is told; masks, counts and bands are those of the months."""
+        spectral = self.method in SPECTRAL
+        return CompositeConfig(
+            method=self.method,
+            percentile=self.percentile,
+            best_pixel=self.best_pixel,
+            bands=monthly.bands if spectral else (),
+            dilation=monthly.dilation,
+            count=monthly.count,
+        )
+
+
 class CompositeConfig(Strict):
     """Method and options of the monthly composite; the defaults are maximum NDVI, nothing else."""
 
@@ -103,6 +129,13 @@ class CompositeConfig(Strict):
     source_index: bool = Field(False, description="layer that says which scene a value is from")
     snow_count: bool = Field(False, description="layer with the number of snowy observations")
     interpolation: Interpolation | None = None
+    season: Season | None = None
+
+    @model_validator(mode="after")
+    def _season_fits(self) -> CompositeConfig:
+        if self.season is not None:
+            self.season.settings(self)  # refuses what does not go together
+        return self
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> CompositeConfig:
@@ -129,13 +162,14 @@ class CompositeConfig(Strict):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Layers of the monthly group beyond those that every cube has."""
+        """Layers beyond those that every cube has, of whatever group."""
         wanted = {
             self.basis: self.method != "maximum_ndvi",
             "source_index": self.source_index,
             "snow_count": self.snow_count,
             "ndvi_filled": self.interpolation is not None,
             "ndvi_filled_flag": self.interpolation is not None,
+            SEASON_LAYER: self.season is not None,
         }
         return tuple(name for name, given in wanted.items() if given)
 
@@ -163,7 +197,8 @@ class CompositeConfig(Strict):
 
     def parameters(self) -> dict[str, Any]:
         """Return what changes the composites themselves, for digests; empty for the defaults."""
-        found = {k: v for k, v in self.declared().items() if k != "interpolation"}
+        later = ("interpolation", "season")  # made of finished months
+        found = {k: v for k, v in self.declared().items() if k not in later}
         if self.method == "best_pixel":
             found["best_pixel"] = self.scores.model_dump(mode="json")
         if self.dilation:
@@ -171,6 +206,13 @@ class CompositeConfig(Strict):
         else:
             found.pop("dilation", None)
         return found | {"version": VERSION} if found else {}
+
+    def season_parameters(self) -> dict[str, Any]:
+        """Return what changes the season's composite beside the months', for digests."""
+        if self.season is None:
+            return {}
+        found = self.season.settings(self).parameters()
+        return found | {"version": VERSION, "layer": SEASON_LAYER}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from eco_index.compositing import NO_SOURCE
+from eco_index.compositing import NO_SOURCE, SEASON_LAYER
 from eco_index.yamlio import Text
 
 GROUPS = ("monthly", "half_yearly", "yearly")
@@ -242,6 +242,21 @@ PRODUCTS: dict[str, Product] = {
             "最优观测的NDVI",
             "NDVI of the best available observation",
             "time: point (comment: observation of the highest score)",
+        ),
+        Product(
+            SEASON_LAYER,
+            _PERIODS,
+            "int16",
+            -32768,
+            "1",
+            Text(
+                zh="生长季NDVI合成（由整季影像直接合成）",
+                en="NDVI composite of the growing season, made from its scenes",
+            ),
+            (-1.0, 1.0),
+            scale=1e-4,
+            standard_name="normalized_difference_vegetation_index",
+            optional=True,
         ),
         Product(
             "source_index",

@@ -46,6 +46,7 @@ ORDER = {
     "leads": 17,
     "tasks": 18, "executor": 18,
     "months": 19, "workers": 19, "cover_fit": 19,
+    "plan_cost": 19.5,
     "compute": 20, "plan": 20, "exports": 20,
     "pipeline": 21,
     "simulation": 22,

@@ -34,7 +34,6 @@ from eco_index.sources.ee_reduce import BandRule, QualityRule, SceneRule, Wanted
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
 YEAR = [Period.parse("2025")]
-LAYERS = ("ndvi_max", "clear_count", "obs_count")
 BUCKET = exports.Destination("bucket", "bkt", "eco/2025")
 
 
@@ -271,7 +270,10 @@ def zones(tmp_path: Path) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(names, geometry=[shapely.box(*grid.bounds)], crs=grid.crs_wkt)
 
 
-MEDIAN = {"composite": {"method": "median"}, "harmonisation": "roy_2016_hls_2018"}
+MEDIAN = {
+    "composite": {"method": "median", "season": {"method": "percentile", "percentile": 90}},
+    "harmonisation": "roy_2016_hls_2018",
+}
 
 
 @pytest.mark.parametrize("settings", [{}, MEDIAN], ids=["maximum", "median, harmonised"])
@@ -279,7 +281,10 @@ def test_a_run_makes_the_same_cube_in_all_three_ways(
     tmp_path: Path, service: Service, zones: gpd.GeoDataFrame, settings: dict[str, Any]
 ) -> None:
     """`eco run` over scenes read here, composites reduced there, and exports: one cube."""
-    ndvi = ("ndvi_max", "ndvi_median") if settings else ("ndvi_max",)
+    ndvi = ["monthly/ndvi_max"]
+    if settings:
+        ndvi += ["monthly/ndvi_median", "yearly/ndvi_season"]
+    counts = [f"monthly/{name}" for name in ("clear_count", "obs_count")]
     service.exports.folder = tmp_path / "cloud"
     cubes, asked = {}, {}
     for way in ("here", "server", "exports"):
@@ -297,17 +302,19 @@ def test_a_run_makes_the_same_cube_in_all_three_ways(
         assert done == {"done": 4, "skipped": 0, "failed": 0}
         asked[way] = len(service.requests_of("computePixels"))
         root = open_archive(region.archive_path).view().root
-        cubes[way] = {name: root[f"monthly/{name}"][:] for name in {*LAYERS, *ndvi}}
-    assert asked == {"here": asked["here"], "server": 3, "exports": 0} and asked["here"] > 12
+        cubes[way] = {name: root[name][:] for name in (*counts, *ndvi)}
+    more = 1 if settings else 0  # the season's, which is never exported
+    assert asked == {"here": asked["here"], "server": 3 + more, "exports": more}
+    assert asked["here"] > 12
     for way in ("server", "exports"):
-        for name in ("clear_count", "obs_count"):
+        for name in counts:
             np.testing.assert_array_equal(cubes[way][name], cubes["here"][name])
         for name in ndvi:
             gap = np.abs(cubes[way][name].astype(int) - cubes["here"][name])
             assert gap.max() <= 1
     for name in ndvi:
         np.testing.assert_array_equal(cubes["server"][name], cubes["exports"][name])
-    assert cubes["here"]["clear_count"].sum() > 1000
+    assert cubes["here"]["monthly/clear_count"].sum() > 1000
 
 
 def test_a_file_received_before_there_were_percentiles_keeps_its_name() -> None:

@@ -23,7 +23,7 @@ from eco_index.composite import Composite, composite_tile, parameters
 from eco_index.compositing import CompositeConfig, How
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.grid import Grid
-from eco_index.plan import _Tally
+from eco_index.plan_cost import Tally
 from eco_index.records import Mask, platform_id
 from eco_index.sensors.bit_tests import bit_tests
 from eco_index.sensors.masks import MASK_RECIPES
@@ -327,7 +327,7 @@ def test_a_percentile_of_two_places_is_refused(service: Service, archive: Path) 
     service.seen.clear()
     with pytest.raises(UsageError, match=r"(?s)reduces landsat_engine, but sentinel_files"):
         composite_tile(scenes, catalog, grid_of(), WHOLE, how(method="median"))
-    tally = _Tally(grid_of(), CompositeConfig(method="median"), catalog)
+    tally = Tally(grid_of(), CompositeConfig(method="median"), catalog)
     with pytest.raises(UsageError, match="all observations"):  # before a run, by the plan
         tally.composite(Task("composite", "2025-06", WHOLE), scenes)
     assert service.seen == []
@@ -407,7 +407,7 @@ def test_what_the_service_cannot_do_is_refused(
     service.seen.clear()
     with pytest.raises(UsageError, match=r"cannot do|reduce: here"):
         composite_tile(scenes, catalog, grid_of(), WHOLE, how(**settings))
-    tally = _Tally(grid_of(), CompositeConfig.model_validate(settings), catalog)
+    tally = Tally(grid_of(), CompositeConfig.model_validate(settings), catalog)
     with pytest.raises(UsageError, match=next(iter(settings))):  # before a run, by the plan
         tally.composite(Task("composite", "2025-06", WHOLE), scenes)
     assert service.seen == []
@@ -446,7 +446,7 @@ def test_the_plan_says_what_is_sent(
     ee_client.disconnect()
     catalog, grid = with_server(archive), grid_of(32)
     scenes = scenes_of(catalog, "landsat_engine")
-    tally = _Tally(grid, CompositeConfig(snow_count=True), catalog)
+    tally = Tally(grid, CompositeConfig(snow_count=True), catalog)
     for tile in grid.tiles():
         tally.composite(Task("composite", "2025-06", tile), scenes)
     planned = tally.cost()
