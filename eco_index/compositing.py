@@ -15,6 +15,10 @@ Method = Literal["maximum_ndvi", "median", "percentile", "medoid", "geometric_me
 CHOOSING = ("maximum_ndvi", "medoid", "best_pixel")
 #: Methods that compare spectra, and so may weigh further bands than red and near infrared.
 SPECTRAL = ("medoid", "geometric_median")
+#: Methods whose composite has a spectrum: reflectance layers go with them.
+WITH_SPECTRUM = ("medoid", "geometric_median", "best_pixel")
+#: Reflectance layers are named by their band: ``reflectance_red``.
+REFLECTANCE = "reflectance_"
 #: Layer of a period that holds the composite over its growing season.
 SEASON_LAYER = "ndvi_season"
 #: Methods that a service can reduce by, with the same result.
@@ -128,6 +132,9 @@ class CompositeConfig(Strict):
     )
     source_index: bool = Field(False, description="layer that says which scene a value is from")
     snow_count: bool = Field(False, description="layer with the number of snowy observations")
+    reflectance: tuple[str, ...] = Field(
+        (), description="bands whose reflectance is stored beside the composite's NDVI"
+    )
     interpolation: Interpolation | None = None
     season: Season | None = None
 
@@ -148,6 +155,20 @@ class CompositeConfig(Strict):
         known = {"red", "nir", "ndvi"} & set(self.bands)
         if known or len(set(self.bands)) < len(self.bands):
             raise ValueError("'bands' are those beside red and nir, each once")
+        if self.reflectance and self.method not in WITH_SPECTRUM:
+            raise ValueError(
+                f"a {self.method} composite of NDVI has no spectrum: 'reflectance' goes with "
+                f"{', '.join(WITH_SPECTRUM)}"
+            )
+        weighed = ("red", "nir", *self.bands)
+        lacking = [b for b in self.reflectance if b not in weighed]
+        if len(set(self.reflectance)) < len(self.reflectance) or "ndvi" in self.reflectance:
+            raise ValueError("'reflectance' names bands, each once")
+        if self.method in SPECTRAL and lacking:
+            raise ValueError(
+                f"{self.method} has a value only in the bands it weighs: add {', '.join(lacking)} "
+                "to 'bands'"
+            )
         if self.source_index and self.method not in CHOOSING:
             raise ValueError(
                 f"a {self.method} composite is not the value of one scene: 'source_index' goes "
@@ -171,7 +192,14 @@ class CompositeConfig(Strict):
             "ndvi_filled_flag": self.interpolation is not None,
             SEASON_LAYER: self.season is not None,
         }
-        return tuple(name for name, given in wanted.items() if given)
+        found = tuple(name for name, given in wanted.items() if given)
+        return (*found, *(f"{REFLECTANCE}{band}" for band in self.reflectance))
+
+    @property
+    def also_read(self) -> tuple[str, ...]:
+        """Bands that are read of every scene beside red and near infrared."""
+        more = self.reflectance if self.method == "best_pixel" else self.bands
+        return tuple(band for band in more if band not in ("red", "nir"))
 
     @property
     def server_gap(self) -> str:

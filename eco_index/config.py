@@ -274,21 +274,30 @@ def _declare_bands(config: RegionConfig, catalog: Catalog) -> None:
     spectral = [m for m in methods if m in SPECTRAL]
     if season is not None:
         _check_season(config, catalog)
-    if not spectral:
+    if not spectral and not composite.reflectance:
         return
-    wanted = ("red", "nir", *composite.bands)
+    who = spectral[0] if spectral else composite.method
+    wanted = ("red", "nir", *composite.also_read)
     for dataset_id in config.imagery:
         dataset = catalog.get(dataset_id, "the region's imagery")
         missing = [band for band in wanted if band not in dataset.bands]
         if missing or "ndvi" in dataset.bands:
             lacks = f"has no band {', '.join(missing)}" if missing else "is read by its band ndvi"
             raise UsageError(
-                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {spectral[0]}",
+                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {who}",
                 where=f"{config.path}, key 'composite'; {catalog.path}",
-                rule=f"{spectral[0]} weighs the bands {', '.join(wanted)} of every dataset",
+                rule=f"{who} needs the bands {', '.join(wanted)} of every dataset",
                 fix="take out the dataset or the band, or choose another method",
             )
-        dataset._also_read = composite.bands
+        units = {b: dataset.bands[b].units for b in composite.reflectance}
+        others = [f"{b} ({u})" for b, u in units.items() if u not in ("1", "DN")]
+        if others:
+            raise UsageError(
+                f"these bands of dataset '{dataset_id}' are no reflectances: {', '.join(others)}",
+                where=f"{config.path}, key 'composite.reflectance'; {catalog.path}",
+                rule="layers of reflectance hold numbers without unit, stored x 1e-4",
+            )
+        dataset._also_read = composite.also_read
 
 
 def _check_season(config: RegionConfig, catalog: Catalog) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from eco_index.compositing import REFLECTANCE
 from eco_index.cube import CubeView
 from eco_index.cube.template import composite_of
 from eco_index.errors import InputError
@@ -46,7 +47,6 @@ def copy_period(
     """
     source = view.root
     wanted = composite_of(source).layers
-    left_out = {p.id for p in PRODUCTS.values() if p.optional} - set(wanted)
     root = zarr.create_group(
         str(target), zarr_format=3, attributes=dict(source.attrs) | {"release": attrs}
     )
@@ -58,7 +58,7 @@ def copy_period(
             continue
         places = [view.axis.index(group_id, i) for i in kept]
         group = root.create_group(group_id, attributes=dict(source[group_id].attrs))
-        _copy_group(source[group_id], group, places, kept, view.grid.tile_size, left_out)
+        _copy_group(source[group_id], group, places, kept, view.grid.tile_size, wanted)
         if INDEX in group:
             write_scene_list(view, group, kept)
         written.append(group_id)
@@ -76,10 +76,10 @@ def _copy_group(
     places: list[int],
     ids: list[str],
     size: int,
-    left_out: Collection[str],
+    layers: Collection[str],
 ) -> None:
     for name, array in sorted(source.arrays()):
-        if name in left_out:
+        if _is_optional(name) and name not in layers:
             continue
         timed = bool(array.metadata.dimension_names) and array.metadata.dimension_names[0] == "time"
         shape = (len(places), *array.shape[1:]) if timed else array.shape
@@ -108,6 +108,11 @@ def _copy_group(
                 continue
             for window in windows(array.shape[1:], size):
                 copy[(new, *window)] = array[(old, *window)]
+
+
+def _is_optional(layer: str) -> bool:
+    known = PRODUCTS.get(layer)
+    return layer.startswith(REFLECTANCE) if known is None else known.optional
 
 
 def windows(shape: Sequence[int], size: int) -> Iterator[Window]:
