@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from eco_index import cover
 from eco_index.compositing import How
 from eco_index.cover_fit import ensure_end_members
-from eco_index.cube import Archive
+from eco_index.cube import Archive, CubeView
 from eco_index.digests import period_digest
 from eco_index.errors import EcoError, InputError
 from eco_index.executor import Workers, run_bounded
-from eco_index.grid import Grid
+from eco_index.grid import Grid, Tile
 from eco_index.months import check_failed_share, exclude_scenes
 from eco_index.period import Month, Period
 from eco_index.tasks import (
@@ -173,12 +173,19 @@ def compute_products(
     pending = [p for p in tasks if p.state != "done" and p.task.tile not in unfinished]
     outcome = Outcome()
     if pending:
+        scenes = season_scenes(region, period, view, index)
         outcome = execute(
             archive,
             workers(),
             run_product,
             pending,
-            lambda p: ProductJob(archive.path, region, p.task.tile, period),  # type: ignore[arg-type]
+            lambda p: ProductJob(
+                archive.path,
+                region,
+                p.task.tile,  # type: ignore[arg-type]
+                period,
+                scenes.get(p.task.tile, ()) if p.task.tile is not None else (),
+            ),
             progress,
             "products",
         )
@@ -190,6 +197,16 @@ def compute_products(
         if p.state != "done" and p.task.tile in unfinished
     ]
     return outcome
+
+
+def season_scenes(
+    region: Region, period: Period, view: CubeView, index: TileIndex
+) -> dict[Tile, tuple[Scene, ...]]:
+    """Return the scenes of a period's growing season by tile; {} where none are asked for."""
+    if region.config.composite.season is None:
+        return {}
+    manifests = [view.manifest(month) for month in region.config.season_months(period)]
+    return dict(index.touching([s for m in manifests if m is not None for s in m.scenes]))
 
 
 def execute(

@@ -211,6 +211,18 @@ class Failure(Strict):
     reason: str
 
 
+class SceneMark(Strict):
+    """What must be known of how good some scenes are: a mark, and how many carry it."""
+
+    dataset: str
+    title: Text = Field(description="of the dataset")
+    mark: str
+    text: Text
+    lower: bool = Field(description="whether such a scene is worth less than others")
+    scenes: int
+    of: int = Field(description="all scenes of the dataset")
+
+
 class InputDataset(Strict):
     """A dataset that was read."""
 
@@ -338,6 +350,7 @@ class Summary(Strict):
     )
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]
+    scene_marks: tuple[SceneMark, ...] = ()
     inputs: tuple[InputDataset, ...]
     methods: tuple[MethodUse, ...]
     notes: tuple[Text, ...] = ()
