@@ -265,7 +265,7 @@ def compare(source: str, influence: str, runs: int, tolerance: float = 1e-5) -> 
             "peer32": (peer, (source, target["peer32"], influence, "float32")),
         },
         runs,
-        LIMIT_SECONDS,
+        limit=LIMIT_SECONDS,
     )
     worst = difference(target["ours"], target["peer"])
     if max(worst.values()) > tolerance:
