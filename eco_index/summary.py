@@ -106,9 +106,8 @@ class IndexValue(Strict):
     change_title: Text = Text(zh="", en="")
     sub_indices: tuple[SubIndex, ...]
     inputs: dict[str, float | None]
-    options: dict[str, str | Text] = Field(
-        default_factory=dict,
-        description="choices where the standard is ambiguous; words where they are no key",
+    options: dict[str, str] = Field(
+        default_factory=dict, description="choices where the standard is ambiguous"
     )
     trace: str
 
@@ -212,6 +211,18 @@ class Failure(Strict):
     reason: str
 
 
+class SceneMark(Strict):
+    """What must be known of how good some scenes are: a mark, and how many carry it."""
+
+    dataset: str
+    title: Text = Field(description="of the dataset")
+    mark: str
+    text: Text
+    lower: bool = Field(description="whether such a scene is worth less than others")
+    scenes: int
+    of: int = Field(description="all scenes of the dataset")
+
+
 class InputDataset(Strict):
     """A dataset that was read."""
 
@@ -250,6 +261,7 @@ class MethodOption(Strict):
 
     title: Text
     choices: dict[str, Text]
+    default: str = ""
     given_by_unit: bool = Field(False, description="a fact of the unit, not a choice of the user")
 
 
@@ -343,6 +355,7 @@ class Summary(Strict):
     )
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]
+    scene_marks: tuple[SceneMark, ...] = ()
     inputs: tuple[InputDataset, ...]
     methods: tuple[MethodUse, ...]
     notes: tuple[Text, ...] = ()

@@ -1,10 +1,11 @@
-"""Interval of a difference of two means of years that depend on each other.
+"""Intervals of differences of means and of slopes over years that depend on each other.
 
 A dozen years cannot tell how strong their autocorrelation is. So no single value is taken: all
-values are weighed by their restricted likelihood (Harville 1974, Biometrika 61, 383-385) and
-the reference prior of a first-order autocorrelation, 1/(pi sqrt(1 - rho^2)) on (-1, 1) (Berger &
-Yang 1994, Econometric Theory 10, 461-482), and the interval is that of the mixture. An estimate put
-in instead covers far too seldom, and so does a prior that ends at a moderate value.
+values of a grid are weighed by their restricted likelihood (Harville 1974, Biometrika 61, 383-385),
+and the interval is that of the mixture. An estimate put in instead covers far too seldom. For
+differences of means a grid that ends at 0.8 does so, too: they take the reference prior of a
+first-order autocorrelation, 1/(pi sqrt(1 - rho^2)) on (-1, 1) (Berger & Yang 1994, Econometric
+Theory 10, 461-482).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import math
 
 import numpy as np
 
-#: Values of the first-order autocorrelation that are weighed, alike before the data are seen: nodes
-#: of Gauss and Chebyshev, which have the reference prior.
-GRID = np.cos(np.pi * (np.arange(40)[::-1] + 0.5) / 40)
+#: Values of the first-order autocorrelation that are weighed, alike before the data are seen.
+GRID = np.linspace(-0.1, 0.8, 10)
+#: Those of the reference prior: the nodes of Gauss and Chebyshev.
+REFERENCE = np.cos(np.pi * (np.arange(40)[::-1] + 0.5) / 40)
 
 
 def half_width(
@@ -23,7 +25,7 @@ def half_width(
     years: np.ndarray,
     after: np.ndarray,
     confidence: float,
-    grid: np.ndarray = GRID,
+    grid: np.ndarray = REFERENCE,
 ) -> tuple[float, float]:
     """Return half the interval of mean(after) - mean(before), and the mean autocorrelation.
 
@@ -47,24 +49,55 @@ def half_width(
 
     Notes
     -----
-    With V_ij = rho^|year_i - year_j|, X = (1, after) and c the weights of the difference: given rho
-    the difference has Student's distribution with n - 2 degrees of freedom and scale
-    sqrt(s^2 c'Vc), s^2 = r'V^-1 r / (n - 2), r the rests of generalised least squares.
+    `contrast_half_width` with X = (1, after) and the weights of the difference.
+    """
+    n = series.size
+    weights = np.where(after, 1 / max(after.sum(), 1), -1 / max((~after).sum(), 1))
+    rests = series - np.where(after, series[after].mean(), series[~after].mean())
+    if n < 3 or not np.abs(rests).max() > 1e-12 * np.abs(series).max():
+        return math.nan, math.nan
+    table = np.column_stack([np.ones(n), after.astype(float)])
+    return contrast_half_width(series, years, table, weights, confidence, grid)
+
+
+def contrast_half_width(
+    series: np.ndarray,
+    years: np.ndarray,
+    table: np.ndarray,
+    weights: np.ndarray,
+    confidence: float,
+    grid: np.ndarray = GRID,
+) -> tuple[float, float]:
+    """Return half the interval of ``weights @ series``, and the mean autocorrelation.
+
+    Parameters
+    ----------
+    series, years : numpy.ndarray
+        (year,), finite; not a linear combination of the table's columns.
+    table : numpy.ndarray
+        (year, term), what the expectation of the series is made of; fewer terms than years.
+    weights : numpy.ndarray
+        (year,).
+    confidence : float
+        0-1.
+    grid : numpy.ndarray
+        Autocorrelations that are weighed.
+
+    Notes
+    -----
+    With X the table, V_ij = rho^|year_i - year_j| and c the weights: given rho the figure has
+    Student's distribution with n - terms degrees of freedom and scale sqrt(s^2 c'Vc),
+    s^2 = r'V^-1 r / (n - terms), r the rests of generalised least squares.
     """
     from scipy.optimize import brentq
     from scipy.special import stdtr, stdtrit
 
-    n = series.size
-    free = n - 2
-    weights = np.where(after, 1 / max(after.sum(), 1), -1 / max((~after).sum(), 1))
-    rests = series - np.where(after, series[after].mean(), series[~after].mean())
-    if free < 1 or not np.abs(rests).max() > 1e-12 * np.abs(series).max():
-        return math.nan, math.nan
-    table = np.column_stack([np.ones(n), after.astype(float)])
+    n, terms = table.shape
+    free = n - terms
     apart = np.abs(years[:, None] - years[None, :]).astype(np.int64)
     v = np.asarray(grid, float)[:, None, None] ** apart  # (rho, year, year)
     root = np.linalg.cholesky(v)
-    x = np.linalg.solve(root, np.broadcast_to(table, (len(v), n, 2)))
+    x = np.linalg.solve(root, np.broadcast_to(table, (len(v), n, terms)))
     y = np.linalg.solve(root, np.broadcast_to(series[:, None], (len(v), n, 1)))
     q, r = np.linalg.qr(x)
     left = y - q @ (q.swapaxes(1, 2) @ y)

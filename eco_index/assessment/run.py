@@ -14,7 +14,7 @@ from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
 from eco_index.assessment.layer_notes import coverage_notes, shift_notes
-from eco_index.assessment.notes import notes_of
+from eco_index.assessment.notes import notes_of, scene_notes
 from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.parts.leads import FOLDER as LEADS
 from eco_index.assessment.rows import build_rows
@@ -133,6 +133,8 @@ def assess(
         )  # fmt: skip
         zones += part.zones
     quality, failures = sources.quality_of(view, months, sums.months)
+    marked_scenes = sources.scene_marks_of(region, view, months)
+    notes += scene_notes(marked_scenes)
     output.mkdir(parents=True, exist_ok=True)
     maps = sums.overview.write(output, compared.id if compared else None)
     parts = parts_of(
@@ -179,6 +181,7 @@ def assess(
         files=tuple(name for part in parts for name in part.files),
         quality=tuple(quality),
         failures=tuple(failures),
+        scene_marks=tuple(marked_scenes),
         inputs=tuple(sources.inputs_of(region, programme, period, view)),
         methods=tuple(uses),
         notes=tuple(notes),

@@ -118,6 +118,15 @@ def context_of(
         "failures_cut": words("text.failures_cut", n=len(summary.failures) - MOST_FAILURES)
         if len(summary.failures) > MOST_FAILURES
         else "",
+        "scene_marks": [
+            (
+                f"{m.title.get(language)} ({m.dataset})",
+                m.text.get(language),
+                words("text.scenes_of", n=m.scenes, total=m.of),
+                words(f"yes_no.{'yes' if m.lower else 'no'}"),
+            )
+            for m in summary.scene_marks
+        ],
         "inputs": [
             (
                 f"{d.title.get(language)} ({d.id})",
