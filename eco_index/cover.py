@@ -220,17 +220,24 @@ def stored_fvc(
         ) from None
 
 
-def statement(region: Region) -> str:
-    """Say in one line which end members the products rest on."""
+def statement(region: Region, language: str = "en") -> str:
+    """Say in one line which end members the products rest on (``en`` or ``zh``)."""
     own, choice = region.config.fvc, choice_of(region)
+    zh = language == "zh"
     if choice == "percentile":
-        return endmembers.statement(fitted(region))
+        return endmembers.statement(fitted(region), language=language)
     if choice == "map":
         assert own is not None
+        if zh:
+            return (
+                f"土壤／植被NDVI：图层“{own.soil_map}”与“{own.veg_map}”，各年相同（{own.source}）"
+            )
         return (
             f"NDVI of soil/vegetation: maps '{own.soil_map}' and '{own.veg_map}', the same for all "
             f"years ({own.source})"
         )
     soil, veg = end_members(region)
     source = "configs/methods/fvc_dimidiate.yaml" if own is None else own.source
+    if zh:
+        return f"土壤／植被NDVI：{soil:.4f}/{veg:.4f}，各年同一对（{source}）"
     return f"NDVI of soil/vegetation: {soil:.4f}/{veg:.4f}, one pair for all years ({source})"

@@ -32,7 +32,7 @@ class NumberSpec(Strict):
     unit: str
     evidence: Evidence
     sources: tuple[str, ...] = Field((), description="keys of the file's `sources`")
-    note: str = ""
+    note: Text | str = Field("", description="in both languages, unless it is a formula or a name")
     clause: str = ""
 
     @model_validator(mode="after")
@@ -50,7 +50,7 @@ class RuleSpec(Strict):
     text: Text
     evidence: Evidence
     sources: tuple[str, ...] = ()
-    note: str = ""
+    note: Text | str = ""
     clause: str = ""
 
 
@@ -62,7 +62,7 @@ class OptionSpec(Strict):
     choices: dict[str, Text]
     evidence: Evidence = Field(description="how sure it is that the default is the official choice")
     sources: tuple[str, ...] = ()
-    note: str = ""
+    note: Text | str = ""
     given_by_unit: bool = Field(False, description="a fact of the unit, e.g. coastal or inland")
 
     @model_validator(mode="after")
@@ -184,7 +184,7 @@ class MethodFile(Strict):
     reference: str
     note: Text | None = None
     formula: str = ""
-    sources: dict[str, str]
+    sources: dict[str, Text | str] = Field(description="a citation stays in its own language")
     numbers: dict[str, NumberSpec]
     weight_groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rules: dict[str, RuleSpec] = Field(default_factory=dict)

@@ -11,11 +11,29 @@ from eco_index import yamlio
 from eco_index.config import Region, configs_folder
 from eco_index.digests import hash_of
 from eco_index.errors import UsageError
-from eco_index.method_model import MethodFile, OverlayFile, check_values, near
+from eco_index.method_model import (
+    MethodFile,
+    NumberSpec,
+    OptionSpec,
+    OverlayFile,
+    RuleSpec,
+    check_values,
+    near,
+)
 from eco_index.summary import Evidence
+from eco_index.yamlio import Text
 
 #: Evidence that makes every result that used it provisional.
 UNSURE: tuple[Evidence, ...] = ("recalled", "placeholder")
+
+
+_NOT_FOUND = Text(zh="未查到", en="not found")
+_BY_USER = Text(zh="用户选择", en="chosen by the user")
+
+
+def stated(text: Text, source: Text) -> Text:
+    """Return a statement with where it was read."""
+    return Text(zh=f"{text.zh}〔{source.zh}〕", en=f"{text.en} [{source.en}]")
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,8 @@ class Number:
         Where the value was read, in words.
     clause : str
         Clause of the official text, where known.
+    source_zh : str
+        The source in Chinese; empty where `source` serves both languages.
     """
 
     key: str
@@ -41,6 +61,7 @@ class Number:
     evidence: Evidence
     source: str
     clause: str = ""
+    source_zh: str = ""
 
     @property
     def sure(self) -> bool:
@@ -82,17 +103,12 @@ class Method:
         self.file, self.overlay = file, overlay
         self.used: set[str] = set()
         self.numbers = {
-            key: Number(key, n.value, n.unit, n.evidence, self._source(n.sources, n.note), n.clause)
+            key: self._number(key, n.value, n.unit, n.evidence, self._source(n), n.clause)
             for key, n in file.numbers.items()
         }
         self.rules = {
-            key: Number(
-                f"rule.{key}",
-                None,
-                "",
-                r.evidence,
-                f"{r.text.en} [{self._source(r.sources, r.note)}]",
-                r.clause,
+            key: self._number(
+                f"rule.{key}", None, "", r.evidence, stated(r.text, self._source(r)), r.clause
             )
             for key, r in file.rules.items()
         }
@@ -100,9 +116,7 @@ class Method:
         self._option_evidence: dict[str, Evidence] = {
             key: o.evidence for key, o in file.options.items()
         }
-        self._option_source = {
-            key: self._source(o.sources, o.note) for key, o in file.options.items()
-        }
+        self._option_source = {key: self._source(o) for key, o in file.options.items()}
         self.overlay_digest: str | None = None
         if overlay is not None:
             self._apply(overlay)
@@ -112,9 +126,18 @@ class Method:
     title = property(lambda self: self.file.title)
     reference = property(lambda self: self.file.reference)
 
-    def _source(self, keys: tuple[str, ...], note: str) -> str:
-        parts = [self.file.sources[k] for k in keys] + ([note] if note else [])
-        return "; ".join(parts) or "not found"
+    def _source(self, of: NumberSpec | RuleSpec | OptionSpec) -> Text:
+        parts = [self.file.sources[k] for k in of.sources] + ([of.note] if of.note else [])
+        if not parts:
+            return _NOT_FOUND
+        both = [p if isinstance(p, Text) else Text(zh=p, en=p) for p in parts]
+        return Text(zh="；".join(p.zh for p in both), en="; ".join(p.en for p in both))
+
+    @staticmethod
+    def _number(
+        key: str, value: float | None, unit: str, evidence: Evidence, source: Text, clause: str = ""
+    ) -> Number:
+        return Number(key, value, unit, evidence, source.en, clause, source.zh)
 
     def number(self, key: str, unit_group: str = "") -> Number:
         """Return a number; `unit_group` selects its variant where an overlay gives one.
@@ -138,14 +161,11 @@ class Method:
         spec = self.file.options[key]
         # Which group a unit belongs to is a fact, not a deviation from the standard.
         official = choice == self.choices[key] or spec.given_by_unit
-        return Number(
-            f"option.{key}",
-            None,
-            "",
-            self._option_evidence[key] if official else "placeholder",
-            f"{spec.title.en}: {spec.choices[choice].en}"
-            f" [{self._option_source[key] if official else 'chosen by the user'}]",
-        )
+        chosen = spec.choices[choice]
+        text = Text(zh=f"{spec.title.zh}：{chosen.zh}", en=f"{spec.title.en}: {chosen.en}")
+        source = self._option_source[key] if official else _BY_USER
+        evidence = self._option_evidence[key] if official else "placeholder"
+        return self._number(f"option.{key}", None, "", evidence, stated(text, source))
 
     def items(self) -> list[Number]:
         """Return all numbers, rules and default choices."""
@@ -163,7 +183,11 @@ class Method:
         return any(not n.sure for n in read)
 
     def _apply(self, overlay: OverlayFile) -> None:
-        signed = f"{overlay.document}; entered by {overlay.entered_by}, {overlay.date}"
+        by, date = overlay.entered_by, overlay.date
+        signed = Text(
+            zh=f"{overlay.document}；{by}于{date}录入",
+            en=f"{overlay.document}; entered by {by}, {date}",
+        )
         for key, entry in overlay.numbers.items():
             base, _, group = key.partition("@")
             self._known("number", base, self.numbers)
@@ -180,21 +204,22 @@ class Method:
                 key=key,
                 value=entry.value,
                 evidence="primary",
-                source=signed,
+                source=signed.en,
+                source_zh=signed.zh,
                 clause=entry.page,
             )
         for key, rule in overlay.rules.items():
             self._known("rule", key, self.rules)
-            text = f"{self.file.rules[key].text.en} [{signed}]"
-            self.rules[key] = replace(
-                self.rules[key], evidence="primary", source=text, clause=rule.page
-            )
+            text = stated(self.file.rules[key].text, signed)
+            self.rules[key] = self._number(f"rule.{key}", None, "", "primary", text, rule.page)
         for key, option in overlay.options.items():
             self._known("option", key, self.choices)
             self._known("choice", option.choice, self.file.options[key].choices)
             self.choices[key] = option.choice
             self._option_evidence[key] = "primary"
-            self._option_source[key] = f"{signed}, {option.page}"
+            self._option_source[key] = Text(
+                zh=f"{signed.zh}，{option.page}", en=f"{signed.en}, {option.page}"
+            )
         values = {k: n.value for k, n in self.numbers.items()}
         unit_groups = self.file.options.get("unit_group")
         try:

@@ -106,8 +106,9 @@ class IndexValue(Strict):
     change_title: Text = Text(zh="", en="")
     sub_indices: tuple[SubIndex, ...]
     inputs: dict[str, float | None]
-    options: dict[str, str] = Field(
-        default_factory=dict, description="choices where the standard is ambiguous"
+    options: dict[str, str | Text] = Field(
+        default_factory=dict,
+        description="choices where the standard is ambiguous; words where they are no key",
     )
     trace: str
 
@@ -242,6 +243,11 @@ class MethodNumber(Strict):
     unit: str
     evidence: Evidence
     source: str
+    source_zh: str = Field("", description="the source in Chinese; empty: as `source`")
+
+    def source_in(self, language: str) -> str:
+        """Return where the number was read, in a language of the reports."""
+        return self.source_zh or self.source if language == "zh" else self.source
 
 
 class MethodInput(Strict):

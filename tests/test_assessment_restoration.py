@@ -175,6 +175,7 @@ def test_every_project_has_its_row_in_the_long_table(summary):
     assert "works 2017-2018; before 6 of 2010-2016, after 6 of 2019-2024" in rows["zone 0"].note.en
     assert "前2010–2016年中6年，后2019–2024年中6年" in rows["zone 0"].note.zh
     assert "placebo check passed" in rows["zone 0"].note.en
+    assert "t interval from mock areas (12)" in rows["zone 0"].note.en
     assert "years in the cube before the works: 1" in rows["zone 2"].note.en
 
 

@@ -77,6 +77,8 @@ def test_products_and_summary_state_the_end_members(by_percentile: Region) -> No
     assert (
         numbers["low_percent"].value == 5 and "percentiles 5 and 95" in numbers["ndvi_soil"].source
     )
+    assert numbers["ndvi_soil"].source_zh == cover.statement(region, "zh")
+    assert "2024的第5与第95百分位" in numbers["ndvi_soil"].source_in("zh")
     assert numbers["ndvi_soil"].value == cover.fitted(region).whole.soil
     assert "counties" in region.config.layers and any("counties" in i.id for i in summary.inputs)
 

@@ -6,7 +6,7 @@ Formulas and rules: ``docs/reference/analysis.md``, ``configs/methods/restoratio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from eco_index.methods import Method
 from eco_index.yamlio import Text
 
 #: Version of the figures.
-RESTORATION_VERSION = 1
+RESTORATION_VERSION = 2
 _BOOTSTRAPS = 2000
 _MIN_BLOCKS = 8
 Verdict = Literal["better", "worse", "no_effect_shown", "not_certain", "not_evaluated"]
@@ -33,6 +33,7 @@ VERDICTS: dict[Verdict, Text] = {
 }
 #: Where an interval comes from.
 SOURCES = {
+    "areas": Text(zh="仿工程区的t区间", en="t interval from mock areas"),
     "years": Text(zh="年份为重复的t区间", en="t interval with years as replicates"),
     "space": Text(
         zh="空间分块自助法（只含空间抽样误差）",
@@ -51,12 +52,12 @@ class Difference:
     effect : float
     low, high : float
         NaN without an interval.
-    source : {'years', 'space', 'none'}
+    source : {'areas', 'years', 'space', 'none'}
         Key of `SOURCES`.
     n_before, n_after : int
         Years.
     autocorrelation : float
-        Of first order between years, mean over what the series allows; NaN unless from years.
+        Of first order between years, mean over what the series allows; NaN where it is not told.
     """
 
     effect: float
@@ -98,6 +99,8 @@ class Restoration:
         Units given, and used.
     used : numpy.ndarray
         bool (unit,), which of them.
+    n_mocks : int
+        Mock areas given.
     verdict : str
         Key of `VERDICTS`.
     basis : Basis
@@ -118,6 +121,7 @@ class Restoration:
     n_units: int
     n_used: int
     used: np.ndarray
+    n_mocks: int
     verdict: Verdict
     basis: Basis
 
@@ -132,6 +136,7 @@ def restoration_effect(
     *,
     unit: str,
     balanced: bool = True,
+    mocks: np.ndarray | None = None,
     blocks: np.ndarray | None = None,
     seed: int = 0,
 ) -> Restoration:
@@ -153,6 +158,9 @@ def restoration_effect(
         Of the values.
     balanced : bool
         `Matches.balanced`; without balance the verdict is not certain.
+    mocks : numpy.ndarray, optional
+        (area,), effects at areas without works (`mock_areas.mock_effects`); with at least
+        `min_mocks` of them the interval is from their spread.
     blocks : numpy.ndarray, optional
         int (unit,), block of each unit, wider than the reach of spatial correlation; for the
         interval where the years before are too few.
@@ -170,22 +178,13 @@ def restoration_effect(
     unit's mean difference before is taken off, so that years with other units missing compare.
     """
     d, axis, phase = _differences(project, control, years, started, finished)
-    before, after = phase == -1, phase == 1
-    ok = ~np.isnan(d)
-    used = (2 * ok[before].sum(axis=0) >= before.sum()) & ok[after].any(axis=0)
-    share = method.number("min_share").required
-    d = d[:, used]
-    if used.any():
-        d = d - np.nanmean(d[before], axis=0)
-        enough = (~np.isnan(d)).mean(axis=0 if d.ndim == 1 else 1) >= share
-    else:
-        enough = np.zeros(axis.size, bool)
-    enough &= phase != 0
-    series = np.array([np.nanmean(row) if e else np.nan for row, e in zip(d, enough, strict=True)])
+    d, used, enough, series = _series(d, phase, method.number("min_share").required)
     least = int(method.number("min_before").required)
     confidence = method.number("confidence").required
-    b, a = before & enough, after & enough
+    b, a = (phase == -1) & enough, (phase == 1) & enough
     main = _years(series[b], series[a], axis[b], axis[a], least, confidence)
+    if mocks is not None and mocks.size >= int(method.number("min_mocks").required):
+        main = _areas(mocks, main, confidence)
     if main.source == "none" and not math.isnan(main.effect) and blocks is not None:
         main = _space(d, b, a, np.asarray(blocks)[used], main, confidence, seed)
     placebo = None
@@ -216,9 +215,60 @@ def restoration_effect(
         n_units=int(used.size),
         n_used=int(used.sum()),
         used=used,
+        n_mocks=0 if mocks is None else int(mocks.size),
         verdict=_verdict(main, placebo, balanced),
         basis=basis_of(method),
     )
+
+
+def mean_effect(
+    project: np.ndarray,
+    control: np.ndarray,
+    years: np.ndarray,
+    started: int,
+    finished: int,
+    method: Method,
+) -> float:
+    """Return the effect alone, as `restoration_effect` has it; NaN where it has none."""
+    d, _, phase = _differences(project, control, years, started, finished)
+    _, _, enough, series = _series(d, phase, method.number("min_share").required)
+    b, a = (phase == -1) & enough, (phase == 1) & enough
+    return float(series[a].mean() - series[b].mean()) if b.any() and a.any() else math.nan
+
+
+def _series(
+    d: np.ndarray, phase: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return differences without the units' own means, units used, years with enough, means."""
+    before, after = phase == -1, phase == 1
+    ok = ~np.isnan(d)
+    used = (2 * ok[before].sum(axis=0) >= before.sum()) & ok[after].any(axis=0)
+    d, ok = d[:, used], ok[:, used]
+    series = np.full(len(d), np.nan)
+    enough = np.zeros(len(d), bool)
+    if used.any():
+        d = d - _means(d[before])
+        n = ok.sum(axis=1)
+        enough = (n >= share * used.sum()) & (phase != 0)
+        series[enough] = (np.where(ok, d, 0.0).sum(axis=1) / np.maximum(n, 1))[enough]
+    return d, used, enough, series
+
+
+def _areas(mocks: np.ndarray, main: Difference, confidence: float) -> Difference:
+    """Put the interval that areas without works give in place of the one from years.
+
+    Their effects are zero in truth: the root of their mean square is the error of the estimate,
+    biases of the matching included, known from n areas (Conley & Taber 2011). For the rest of
+    dependence among areas with common controls one degree and 1/n are given away.
+    """
+    from scipy.special import stdtrit
+
+    n = mocks.size
+    error = math.sqrt(float((mocks**2).mean()) * (1 + 1 / n))
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
+    if math.isnan(main.effect) or not half > 0:
+        return main
+    return replace(main, low=main.effect - half, high=main.effect + half, source="areas")
 
 
 def _differences(

@@ -369,10 +369,10 @@ def targets_analysis(file: TargetFile, found: Sequence[Standing], trace: str) ->
     return Analysis(
         id="targets",
         title=Text(zh="规划目标", en="Plan targets"),
-        method=f"{file.id}; " + "; ".join(file.sources.values()),
+        method=file.id,
         evidence=weakest(s.evidence for s in found),
         provisional=any(s.provisional for s in found),
-        rules=(rule,),
+        rules=(rule, _sources(file)),
         findings=tuple(s.sentence() for s in found),
         tables=(sheet,),
         notes=tuple(
@@ -381,6 +381,15 @@ def targets_analysis(file: TargetFile, found: Sequence[Standing], trace: str) ->
             if t.note
         ),
         trace=trace,
+    )
+
+
+def _sources(file: TargetFile) -> Text:
+    """Say where the numbers of the plan come from."""
+    both = [s if isinstance(s, Text) else Text(zh=s, en=s) for s in file.sources.values()]
+    return Text(
+        zh="数值来源：" + "；".join(s.zh for s in both),
+        en="sources of the numbers: " + "; ".join(s.en for s in both),
     )
 
 

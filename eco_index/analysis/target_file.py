@@ -63,7 +63,7 @@ class TargetFile(Strict):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: Text
-    sources: dict[str, str]
+    sources: dict[str, Text | str] = Field(description="a citation stays in its own language")
     year: int = Field(description="year the targets are to be reached by")
     targets: tuple[Target, ...] = Field(min_length=1)
 

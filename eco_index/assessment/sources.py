@@ -121,22 +121,30 @@ def _own_end_members(region: Region, use: MethodUse) -> MethodUse:
         percent = zip(("low_percent", "high_percent"), percent_of(region), strict=True)
         numbers += [_number(key, value, "%", own.evidence, own.source) for key, value in percent]
     evidence = own.evidence or weakest(n.evidence for n in numbers)
-    source = own.source if choice == "fixed" else statement(region)
+    fixed = choice == "fixed"
+    source = own.source if fixed else statement(region)
+    source_zh = own.source if fixed else statement(region, "zh")
     if choice == "map":
-        numbers.append(_number("end_members", None, "1", evidence, source))
+        numbers.append(_number("end_members", None, "1", evidence, source, source_zh))
     else:
         pair = zip(("ndvi_soil", "ndvi_veg"), end_members(region), strict=True)
-        numbers += [_number(key, value, "1", evidence, source) for key, value in pair]
+        numbers += [_number(key, value, "1", evidence, source, source_zh) for key, value in pair]
     unsure = evidence in ("recalled", "placeholder")
     return use.model_copy(update={"numbers": tuple(numbers), "provisional": unsure})
 
 
 def _number(
-    key: str, value: float | None, unit: str, evidence: Evidence | None, source: str | None
+    key: str,
+    value: float | None,
+    unit: str,
+    evidence: Evidence | None,
+    source: str | None,
+    source_zh: str | None = None,
 ) -> MethodNumber:
     return MethodNumber(
-        key=key, value=value, unit=unit, evidence=evidence or "placeholder", source=source or ""
-    )
+        key=key, value=value, unit=unit, evidence=evidence or "placeholder", source=source or "",
+        source_zh=source_zh or "",
+    )  # fmt: skip
 
 
 def quality_of(

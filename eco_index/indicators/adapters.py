@@ -78,6 +78,7 @@ def to_method_number(number: Number) -> MethodNumber:
         unit=number.unit,
         evidence=number.evidence,
         source=number.source + clause,
+        source_zh=(number.source_zh or number.source) + clause,
     )
 
 

@@ -350,14 +350,21 @@ def stored_fvc_of_maps(ndvi: Array, soil: Array, veg: Array) -> Array:
     return np.where(missing, FVC_FILL, np.where(missing, 0, stored)).astype(np.uint16)
 
 
-def statement(members: EndMembers, most: int = 12) -> str:
-    """Say in one line which pairs were used."""
-    parts = [f"all {members.whole.soil:.4f}/{members.whole.veg:.4f}"]
+def statement(members: EndMembers, most: int = 12, language: str = "en") -> str:
+    """Say in one line which pairs were used (``en`` or ``zh``)."""
+    zh = language == "zh"
+    parts = [f"{'全部' if zh else 'all'} {members.whole.soil:.4f}/{members.whole.veg:.4f}"]
     shown = list(members.pairs.items())[:most]
     parts += [f"{name} {p.soil:.4f}/{p.veg:.4f}" for name, p in shown]
     if len(members.pairs) > most:
-        parts.append(f"and {len(members.pairs) - most} more groups")
+        more = len(members.pairs) - most
+        parts.append(f"另有{more}组" if zh else f"and {more} more groups")
     low, high = members.percent
+    if zh:
+        base = "、".join(map(str, members.base)) or "所给的图"
+        return (
+            f"土壤／植被NDVI：{base}的第{low:g}与第{high:g}百分位，各年同一表：{'；'.join(parts)}"
+        )
     return (
         f"NDVI of soil/vegetation: percentiles {low:g} and {high:g} of "
         f"{', '.join(members.base) or 'the given map'}, one table for all years: {'; '.join(parts)}"

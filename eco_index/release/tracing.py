@@ -130,7 +130,7 @@ def _index(index: IndexValue) -> dict[str, Any]:
             for s in index.sub_indices
         },
         "index_inputs": dict(index.inputs),
-        "options": dict(index.options),
+        "options": {k: v if isinstance(v, str) else _text(v) for k, v in index.options.items()},
         "method": index.method,
         "provisional": index.provisional,
     }

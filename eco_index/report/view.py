@@ -244,7 +244,7 @@ def _detail(group: Group, summary: Summary, words: Words, font: FontProperties) 
 def _open_numbers(summary: Summary, words: Words) -> list[str]:
     return [
         f"{m.title.get(words.language)} · {n.key} = {words.plain(n.value)} {words.unit(n.unit)} "
-        f"[{words(f'evidence.{n.evidence}')}] {n.source}"
+        f"[{words(f'evidence.{n.evidence}')}] {n.source_in(words.language)}"
         for m in summary.methods
         for n in m.numbers
         if n.evidence in ("recalled", "placeholder")
@@ -267,7 +267,7 @@ def _methods(summary: Summary, words: Words) -> list[dict[str, Any]]:
                     "value": words.plain(n.value),
                     "unit": words.unit(n.unit),
                     "evidence": n.evidence,
-                    "source": n.source,
+                    "source": n.source_in(words.language),
                 }
                 for n in m.numbers
             ],

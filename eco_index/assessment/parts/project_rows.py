@@ -131,6 +131,9 @@ def _note(found: Restoration, works: tuple[int, int]) -> Text:
         before, after = _span(old), _span(new)
         zh.append(f"前{before.zh}，后{after.zh}")
         en.append(f"before {before.en}, after {after.en}")
+    if found.main.source == "areas":
+        zh[1] += f"（{found.n_mocks}个）"
+        en[1] += f" ({found.n_mocks})"
     if found.placebo is not None:
         passed = found.placebo.holds_zero
         zh.append(f"安慰剂检验{'通过' if passed else '未通过'}")

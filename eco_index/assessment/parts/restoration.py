@@ -6,6 +6,7 @@ import numpy as np
 
 from eco_index.analysis.basis import basis_of
 from eco_index.analysis.matching import Units, level_and_trend, match_controls
+from eco_index.analysis.mock_areas import mock_effects
 from eco_index.analysis.restoration import Restoration, restoration_effect
 from eco_index.analysis.table_parts import analysis_of
 from eco_index.analysis.tables import restoration_analysis
@@ -160,13 +161,18 @@ def _effect(
     ok, usable = np.isfinite(mine).all(axis=1), np.isfinite(theirs).all(axis=1)
     if not ok.any() or not usable.any():
         raise _NotYet("工程前有效观测不足", "too few observations before the works")
-    matches = match_controls(_units(own, mine, ok), _units(others, theirs, usable), method)
+    candidates = _units(others, theirs, usable)
+    matches = match_controls(_units(own, mine, ok), candidates, method)
     control = np.full(own.values.shape, np.nan)
     control[:, ok] = matches.control(others.values[:, usable])
     factor, unit = (100.0, "%") if config.product == "fvc" else (1.0, "1")
+    mocks = mock_effects(
+        own.xy, candidates, factor * others.values[:, usable], years, first, last, method,
+        side_of(config, context.view.grid) * context.view.grid.resolution,
+    )  # fmt: skip
     effect = restoration_effect(
         factor * own.values, factor * control, years, first, last, method,
-        unit=unit, balanced=matches.balanced,
+        unit=unit, balanced=matches.balanced, mocks=mocks,
     )  # fmt: skip
     return effect, own.pixels
 
