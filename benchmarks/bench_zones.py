@@ -1,17 +1,21 @@
-"""Zonal statistics against exactextract and xarray-spatial, on the same files, in one run.
+"""Zonal statistics against exactextract and xarray-spatial; trends against pymannkendall.
 
-Prints one JSON object. Polygons x 5 statistics (count, sum, mean, variance, standard deviation) x 6
-layers of float32 on disk with gaps (NaN). Ours goes the way of an assessment: `zones.load_layer`,
-`zone_raster.zone_pixels` and `zonal.ZoneSums`, tile by tile; the layers are turned into the cube's
-stored integers on the way, which is part of its time. exactextract weighs border pixels by the
-share that a zone covers; xarray-spatial gets zones drawn by rasterio. Each side runs in a process
-of its own, after one small run; the sides take turns, figures are medians. On a busy machine the
-ratios of processor time (`zones_cpu_ratio_...`) are the ones to judge by: each side is one thread.
+Prints one JSON object; without options at the sizes of the project's targets: 103 polygons over
+8000 x 8000 pixels, trends of 25 years over 4000 x 4000 (a few minutes; `--quick`: 2000 and 1000).
+Polygons x 5 statistics (count, sum, mean, variance, standard deviation) x 6 layers of float32 on
+disk with gaps (NaN), the same files for all. Ours goes the way of an assessment:
+`zones.load_layer`, `zone_raster.zone_pixels` and `zonal.ZoneSums`, tile by tile; the layers are
+turned into the cube's stored integers on the way, which is part of its time. exactextract weighs
+border pixels by the share that a zone covers; xarray-spatial gets zones drawn by rasterio. Each
+side runs in a process of its own, after one small run; the sides take turns, figures are medians;
+xarray-spatial, which takes minutes, runs in the first turn only. On a busy machine the ratios of
+processor time (`zones_cpu_ratio_...`) are the ones to judge by: each side is one thread.
 
 `zones_peak_mib` is what our process holds above what it held after the small run;
 `zones_max_rel_diff` the greatest difference of a sum from exactextract's in zones above 1,000
 pixels, where whole pixels stand against shares of pixels. The figures `zones_coverage_...` are
-those of a layer with `coverage: exact`, sums of all zones however small.
+those of a layer with `coverage: exact`, sums of all zones however small. The figures `trend_...`
+are those of `benchmarks/bench_trends.py`.
 """
 
 from __future__ import annotations
@@ -27,13 +31,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from benchmarks.processes import Side, alternating, median, peak_mib
+from benchmarks import bench_trends
+from benchmarks.processes import Side, alone, alternating, median, peak_mib
 
 CRS = "+proj=aea +lat_0=0 +lon_0=105 +lat_1=25 +lat_2=47 +ellps=GRS80 +units=m +no_defs"
 LAYERS = ("ndvi_max", "clear_count", "obs_count", "ndvi_mean", "valid_months", "fvc")
 STATISTICS = ("count", "sum", "mean", "variance", "stdev")
 RESOLUTION, X0, Y1 = 30.0, 703_920.0, 4_690_980.0
 TILE = 2048
+SIZE, TREND_SIZE = 8000, 4000  # sides of the layers and of the stack of years, pixels
+QUICK, TREND_QUICK = 2000, 1000
 
 
 def strip(layer: int, size: int, row: int, height: int) -> np.ndarray:
@@ -301,13 +308,15 @@ def differences(
 
 
 def ratio(theirs: list[dict[str, Any]], ours_: list[dict[str, Any]], key: str = "seconds") -> float:
-    """Return how many times longer they take, median over runs that followed each other."""
+    """Return how many times longer they take: of runs that followed each other, or of medians."""
+    if len(theirs) != len(ours_):
+        return round(median(theirs, key) / median(ours_, key), 2)
     pairs = zip(theirs, ours_, strict=True)
     return round(median([{"r": a[key] / b[key]} for a, b in pairs], "r"), 2)
 
 
-def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any]:
-    """Return all figures."""
+def measure(size: int, zones: int, runs: int, peers: list[str], slow_runs: int) -> dict[str, Any]:
+    """Return all figures of zones; xarray-spatial takes part in the first turns only."""
     sides_of = {"exactextract": exact, "xrspatial": xrspatial}
     with tempfile.TemporaryDirectory() as folder:
         args = (make(Path(folder) / "big", size, zones), make(Path(folder) / "warm", 64, 4))
@@ -316,7 +325,7 @@ def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any
             "eco_coverage": (ours, (*args, "exact")),
         }
         sides |= {name: (sides_of[name], args) for name in peers}
-        found: dict[str, Any] = alternating(sides, runs)
+        found: dict[str, Any] = alternating(sides, runs, {"xrspatial": slow_runs})
     out: dict[str, Any] = {}
     for name in peers:
         out[f"zones_ratio_{name}"] = ratio(found[name], found["eco"])
@@ -349,17 +358,31 @@ def measure(size: int, zones: int, runs: int, peers: list[str]) -> dict[str, Any
 def main(arguments: list[str] | None = None) -> None:
     """Run and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks zones", description=__doc__)
-    parser.add_argument("--size", type=int, default=2000, help="side of the layers, pixels")
+    parser.add_argument("--quick", action="store_true", help=f"sides of {QUICK} and {TREND_QUICK}")
+    parser.add_argument("--size", type=int, help=f"side of the layers, pixels (default: {SIZE})")
     parser.add_argument("--zones", type=int, default=103, help="number of polygons")
     parser.add_argument("--runs", type=int, default=3, help="runs of each side")
+    parser.add_argument("--slow-runs", type=int, default=1, help="runs of xarray-spatial")
     parser.add_argument(
         "--peers",
         nargs="*",
         choices=("exactextract", "xrspatial"),
         default=["exactextract", "xrspatial"],
     )
+    parser.add_argument(
+        "--trend-size",
+        type=int,
+        help=f"side of the stack of 25 years, pixels; 0 for none (default: {TREND_SIZE})",
+    )
     given = parser.parse_args(arguments)
-    print(json.dumps(measure(given.size, given.zones, given.runs, given.peers)))
+    size = given.size or (QUICK if given.quick else SIZE)
+    trend_size = given.trend_size
+    if trend_size is None:
+        trend_size = TREND_QUICK if given.quick else TREND_SIZE
+    found = measure(size, given.zones, given.runs, given.peers, given.slow_runs)
+    if trend_size:
+        found |= alone(bench_trends.measure, trend_size)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

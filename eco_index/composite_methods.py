@@ -159,7 +159,7 @@ def _block(
                 return out, [failure_of(item.scene, problem)]
             if found is not None:
                 add_scene(found, block, stack[layer], counts.now, kernels.NO_WINNER, 0)
-                for b, band in enumerate(bands):
+                for b, band in enumerate(bands if found.bands else ()):
                     _sample(found, band, block, stack[layer], spectra[b, layer])
             layer += 1
         counts.end_day()

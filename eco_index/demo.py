@@ -16,7 +16,7 @@ from eco_index.config import Region, configs_folder, load_region
 from eco_index.cube import CubeView, open_archive
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
-from eco_index.summary import TOTAL, Summary, read_summary
+from eco_index.summary import TOTAL, Row, Summary, read_summary
 from eco_index.zone_raster import zone_ids
 from eco_index.zones import load_layer
 
@@ -26,6 +26,11 @@ Progress = Callable[[str, int, int, str], None]
 
 #: What the simulation must be recovered to.
 MOST_RMSE, MOST_BIAS, MOST_FOREST = 0.05, 0.01, 0.5
+#: The same of means of small zones, points of vegetation cover.
+MOST_POINTS = 1.0
+#: Functional zone that the mine lies in, and the projects: with the planted forest, without effect.
+MINE_ZONE = "buffer"
+TREES, FENCE = "RP01", "RP02"
 #: Where a planted change must show: programme, indicator, smallest share of the planted area.
 #: The mine is partly bare ground, which a land cover map does not call built-up.
 VISIBLE = {
@@ -124,7 +129,10 @@ def run_demo(folder: Path, cluster: str = "local", progress: Progress | None = N
     release = region.written("releases") / last.id / RELEASE
     if not release.exists():
         release = publish(region, last, RELEASE, archive)
-    checks = tuple(compare_with_truth(region, folder, archive.view(), [2024, 2025]))
+    checks = (
+        *compare_with_truth(region, folder, archive.view(), [2024, 2025]),
+        *_leads_in_place(region),
+    )
     return Demo(folder, region_file, report, release, checks)
 
 
@@ -155,6 +163,10 @@ def compare_with_truth(
             gap = 100 * float(found[k, 1] - found[k, 2]) / float(found[k, 0])
             yield Check(f"{year} forest coverage of {name.en}", gap, MOST_FOREST, "points")
     yield from _planted(region, folder, years[-1])
+    if "nature_reserves" in region.programmes:
+        yield from _functional_zones(region, folder, years[-1])
+    if "restoration" in region.programmes:
+        yield from _projects(region, folder, years[-1])
 
 
 def _planted(region: Region, folder: Path, year: int) -> Iterator[Check]:
@@ -162,9 +174,7 @@ def _planted(region: Region, folder: Path, year: int) -> Iterator[Check]:
     for feature in json.loads(text)["features"]:
         kind = feature["properties"]["kind"]
         programme, indicator, share = VISIBLE[kind]
-        summary = read_summary(
-            pipeline.assessment_folder(region, Period(year), programme) / "summary.json"
-        )
+        summary = _summary(region, year, programme)
         yield Check(
             f"{year} {kind.replace('_', ' ')}: {indicator}",
             _total(summary, indicator),
@@ -172,6 +182,61 @@ def _planted(region: Region, folder: Path, year: int) -> Iterator[Check]:
             "km2",
             at_least=True,
         )
+
+
+def _functional_zones(region: Region, folder: Path, year: int) -> Iterator[Check]:
+    """Compare the vegetation cover of every functional zone."""
+    layer = load_layer(region, "nature_reserves", year)
+    with np.load(folder / "data" / "truth" / f"truth_{year}.npz") as file:
+        fvc = file["fvc"]
+    pixels, cover = np.zeros(len(layer) + 1), np.zeros(len(layer) + 1)
+    for tile in region.grid.tiles():
+        ids = zone_ids(layer, region.grid, tile).ravel()
+        pixels += np.bincount(ids, minlength=len(layer) + 1)
+        cover += np.bincount(ids, fvc[tile.slices].ravel(), minlength=len(layer) + 1)
+    rows = {r.zone: r for r in _summary(region, year, "nature_reserves").rows if _is_cover(r)}
+    for k, (zone, name) in enumerate(zip(layer.ids, layer.names, strict=True), start=1):
+        if zone in rows:
+            gap = (rows[zone].value or 0.0) - 100 * cover[k] / pixels[k]
+            yield Check(f"{year} cover of {name.en}", gap, MOST_POINTS, "points")
+
+
+def _projects(region: Region, folder: Path, year: int) -> Iterator[Check]:
+    """Compare what the projects changed: one planted a forest, the other did nothing."""
+    rows = _summary(region, year, "restoration").rows
+    gained = sum(
+        r.value or 0.0 for r in rows if (r.zone, r.indicator) == (TREES, "forest_gain_area")
+    )
+    text = (folder / "data" / "truth" / "changes.geojson").read_text(encoding="utf-8")
+    (planted,) = (
+        f["properties"]["area_km2"]
+        for f in json.loads(text)["features"]
+        if f["properties"]["kind"] == "planted_forest"
+    )
+    yield Check(f"{year} forest gained by project {TREES}", gained, 0.9 * planted, "km2", True)
+    (fence,) = (r for r in rows if r.zone == FENCE and _is_cover(r))
+    moved = np.nan if fence.change is None else fence.change
+    yield Check(f"{year} change of cover in project {FENCE}", moved, MOST_POINTS, "points")
+
+
+def _leads_in_place(region: Region) -> Iterator[Check]:
+    """Count the leads of mining that the ledger places in the functional zone of the mine."""
+    ledger = leads.read_ledger(leads.ledger_path(region))
+    placed = [
+        one
+        for one in ledger.leads.values()
+        if one.latest.kind == "mining" and one.latest.functional_zone == MINE_ZONE
+    ]
+    yield Check(f"leads of mining in the {MINE_ZONE} zone", len(placed), 1, "1", True)
+
+
+def _summary(region: Region, year: int, programme: str) -> Summary:
+    folder = pipeline.assessment_folder(region, Period(year), programme)
+    return read_summary(folder / "summary.json")
+
+
+def _is_cover(row: Row) -> bool:
+    return (row.indicator, row.variable) == ("fvc_mean", "")
 
 
 def _total(summary: Summary, indicator: str) -> float:

@@ -44,6 +44,7 @@ class Zone(Strict):
     attributes: dict[str, str] = Field(default_factory=dict)
     area_km2: float = Field(ge=0, description="equal-area size of the polygon")
     pixels_km2: float = Field(ge=0, description="area of the zone's pixels on the grid")
+    layer: str = Field("", description="layer of it where that is not the programme's")
 
 
 class Row(Strict):
@@ -72,6 +73,7 @@ class Row(Strict):
     evidence: Evidence
     provisional: bool
     trace: str = Field(description="key for `eco trace`, unique within a region and period")
+    note: Text | None = Field(None, description="why there is no value, or what it stands on")
 
 
 class SubIndex(Strict):
@@ -254,6 +256,7 @@ class MethodOption(Strict):
 
     title: Text
     choices: dict[str, Text]
+    default: str = ""
     given_by_unit: bool = Field(False, description="a fact of the unit, not a choice of the user")
 
 
@@ -352,6 +355,11 @@ class Summary(Strict):
     methods: tuple[MethodUse, ...]
     notes: tuple[Text, ...] = ()
     provenance: Provenance
+
+    @property
+    def own_zones(self) -> tuple[Zone, ...]:
+        """Zones of the programme's layer and their totals, without those of other layers."""
+        return tuple(z for z in self.zones if not z.layer)
 
     @model_validator(mode="after")
     def _consistent(self) -> Summary:

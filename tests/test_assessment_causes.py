@@ -11,6 +11,7 @@ from long_cube import FALLING, FIRST, LAST, YEARS, analysis, arrays_of, assessed
 from scipy import stats
 
 from eco_index.assessment import assess
+from eco_index.assessment.parts.attribution import read_weather
 from eco_index.errors import InputError, UsageError
 from eco_index.period import Period
 from eco_index.programme import AnalysesConfig, SeriesConfig
@@ -73,7 +74,8 @@ def test_a_steady_loss_is_told_from_a_dry_year(summary):
 
 
 def test_plain_slope_equals_that_of_scipy(summary):
-    n, slope, *_ = line(analysis(summary, "attribution"), 0, "zone 0")
+    n, slope, _, _, left, low, high, *_ = line(analysis(summary, "attribution"), 0, "zone 0")
+    assert low < left < high
     plain = stats.theilslopes(series(np.s_[:, :40]), np.array(YEARS))
     assert (n, slope) == (len(YEARS), pytest.approx(plain.slope))
 
@@ -135,6 +137,17 @@ def test_the_change_comes_from_the_stored_baseline(made, tmp_path):
     assert line(found, 0, "comprehensive vegetation cover of grassland")[8].en == "falling"
 
 
+def test_months_are_put_together_to_the_season(tmp_path):
+    """Rain added up, temperature averaged; a season without one of its months has no value."""
+    table = tmp_path / "weather.csv"
+    lines = [f"z0,2024,{m},{10 * m},{m}" for m in range(1, 13)]
+    lines += [f"z0,2025,{m},{10 * m},{m}" for m in (5, 6, 8, 9)] + ["z0,2025,7,,20"]
+    table.write_text("zone,year,month,rain_mm,temperature_c\n" + "\n".join(lines), "utf-8")
+    rain, warm = read_weather(table, ["z0"], [2024, 2025], [5, 6, 7, 8, 9])
+    np.testing.assert_equal(rain.values, [[350.0], [np.nan]])
+    np.testing.assert_equal(warm.values, [[7.0], [9.6]])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -142,6 +155,8 @@ def test_the_change_comes_from_the_stored_baseline(made, tmp_path):
         ("zone,year,rain_mm\nz0,2012,much\n", "row 2"),
         ("zone,year,rain_mm\nz0,2012,3\nz0,2012,4\n", "row 3 repeats zone z0, year 2012"),
         ("zone,year,rain_mm\nz0,2012,-3\n", "-3"),
+        ("zone,year,month,rain_mm\nz0,2012,13,3\n", "month 13"),
+        ("zone,year,month,rain_mm\nz0,2012,7,3\nz0,2012,7,4\n", "year 2012, month 7"),
     ],
 )
 def test_weather_tables_with_faults_are_refused(made, tmp_path, text, message):

@@ -55,11 +55,10 @@ def test_slopes_and_tests_equal_the_peers(whole):
     for name, series in zone_series().items():
         n, slope, low, high, tau, p, words = line(found, 0, name)
         peer = pymannkendall.hamed_rao_modification_test(series)
-        ends = stats.theilslopes(series, np.array(YEARS), alpha=0.95)
         assert n == len(YEARS)
         assert slope == pytest.approx(peer.slope)
         assert (tau, p) == pytest.approx((peer.Tau, peer.p))
-        assert (low, high) == pytest.approx((ends.low_slope, ends.high_slope))
+        assert low < slope < high
         assert ("falling" in words.en) == (peer.p < 0.1 and peer.slope < 0)
     assert "zone 0" in found.findings[0].en
 
@@ -76,7 +75,19 @@ def test_rows_of_a_trend_add_up_and_find_the_loss(whole):
     assert one.valid_km2 + one.no_data_km2 == pytest.approx(pixels["z0"])
     slope = next(r for r in summary.rows if (r.indicator, r.zone) == ("trend_slope", "z0"))
     assert slope.unit == "pp/a"
-    assert slope.value == pytest.approx(line(analysis(summary, "trend"), 0, "zone 0")[1])
+    printed = line(analysis(summary, "trend"), 0, "zone 0")
+    assert (slope.value, slope.interval) == (pytest.approx(printed[1]), printed[2:4])
+    assert slope.interval_kind == "confidence"
+    planted = -1.5 * lost / (40 * HEIGHT)  # points a year
+    assert slope.interval[0] < planted < slope.interval[1] < 0
+
+
+def test_years_declared_independent_have_the_interval_of_scipy(made, tmp_path):
+    summary = assessed(made, tmp_path, trend=TrendConfig(correction="none"))
+    for name, series in zone_series().items():
+        ends = stats.theilslopes(series, np.array(YEARS), alpha=0.95)
+        printed = line(analysis(summary, "trend"), 0, name)[2:4]
+        assert printed == pytest.approx((ends.low_slope, ends.high_slope))
 
 
 def test_the_map_shows_the_loss(whole):

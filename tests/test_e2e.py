@@ -15,7 +15,7 @@ from eco_index.cube import open_archive, open_cube
 from eco_index.summary import read_summary
 
 pytestmark = pytest.mark.e2e
-PROGRAMMES = ["whole_region", "nature_reserves"]
+PROGRAMMES = ["whole_region", "nature_reserves", "restoration"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_results_match_the_truth_of_the_simulation(ran, small_region):
     region = load_region(ran)
     view = open_archive(region.archive_path).view()
     checks = list(demo.compare_with_truth(region, small_region.parent, view, [2024, 2025]))
-    assert len(checks) == 2 * (2 + 3) + 4
+    assert len(checks) == 2 * (2 + 3) + 4 + 3 + 2
     assert [c for c in checks if not c.passed] == []
 
 
@@ -155,7 +155,8 @@ def test_the_planted_mine_in_the_reserve_is_the_only_lead(ran, small_region, cap
     (lead,) = answer(capsys, "leads", "list", ran)
     assert [lead["id"]] == found["new"]
     assert lead["kind"] == "mining" and lead["level"] == "high"
-    assert ("nature_reserves", "NR01") in {(z["layer"], z["id"]) for z in lead["zones"]}
+    assert ("nature_reserves", "NR01-2") in {(z["layer"], z["id"]) for z in lead["zones"]}
+    assert lead["functional_zone"] == "buffer"
     region = load_region(ran)
     planted = changes(small_region.parent, region.grid)["mine"]
     outline = [shapely.from_wkt(lead["footprint"])]

@@ -6,6 +6,7 @@ import numpy as np
 import pymannkendall as mk
 import pytest
 import statsmodels.api as sm
+from correlated_fields import covered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -19,6 +20,7 @@ from eco_index.analysis.residual_trend import (
     residual_trends,
     residual_trends_by_block,
 )
+from eco_index.analysis.slope_interval import slope_interval
 from eco_index.analysis.weather import Driver
 from eco_index.errors import InputError
 from eco_index.methods import load_method
@@ -124,6 +126,22 @@ def test_a_steady_trend_leaves_residuals_with_slope_times_the_separable_share() 
     joint = sm.OLS(green, sm.add_constant(np.column_stack([wet, YEARS]))).fit()
     line = np.polyfit(YEARS, found.residual, 1)[0]
     assert line == pytest.approx(joint.params[2] * float(found.separable), rel=1e-6)
+
+
+@pytest.mark.parametrize(("rho", "drying"), [(0.0, 0.0), (0.0, -4.0), (0.4, -2.0)])
+def test_intervals_of_residual_slopes_hold_the_truth(rho: float, drying: float) -> None:
+    """200 seeds of a planted loss beside the weather; the truth is loss x separable share."""
+    random, step = np.random.default_rng(8), np.arange(25.0)[:, None]
+    wet = 300 + drying * step + random.normal(0, 60, (25, 200))
+    hot = 18 + random.normal(0, 1.5, (25, 200))
+    noise = random.normal(0, 1.2, (85, 200))
+    for i in range(1, 85):
+        noise[i] += rho * noise[i - 1]
+    green = 40 + 0.04 * (wet - 300) - (hot - 18) - 0.25 * step + noise[60:]
+    found = residual_trends(green, YEARS, [rain(wet), warm(hot)], METHOD, unit="%")
+    low, high = slope_interval(found.residual, YEARS, found.left)
+    truth = -0.25 * found.separable
+    assert 0.90 <= covered(list(zip(low, high, truth, strict=True))) <= 0.99
 
 
 def planted(kind: str) -> int:

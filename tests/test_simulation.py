@@ -128,6 +128,7 @@ def test_region_file_and_catalogue_load(small_region: Path) -> None:
         "regional_reserves",
         "key_counties",
         "whole_region",
+        "restoration",
     }
     assert len(region.grid.tiles()) == 4
     for key, entry in region.catalog.datasets.items():
@@ -140,5 +141,5 @@ def test_region_file_and_catalogue_load(small_region: Path) -> None:
 def test_shipped_catalogue_marks_demo_data_as_simulated() -> None:
     catalog = load_catalog(configs_folder().parent / "data_catalog.yaml")
     demo = {k: d for k, d in catalog.datasets.items() if k.startswith("demo_")}
-    assert len(demo) == 26
+    assert len(demo) == 28
     assert {d.source for d in demo.values()} == {"simulated"}

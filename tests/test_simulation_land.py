@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio import features
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -96,9 +98,51 @@ def test_mine_lies_in_the_national_reserve_and_the_red_line(folder: Path, grid: 
     mine = changes(folder, grid)["mine"]
     reserves = layer(folder, "nature_reserves", grid)
     national = reserves[reserves["level"] == "national"]
-    assert len(national) == 1 and set(reserves["level"]) == {"national", "regional"}
-    assert zones(national, grid)[mine].all()
+    assert set(national["reserve"]) == {"NR01"}
+    assert set(reserves["level"]) == {"national", "regional"}
+    assert set(national["functional_zone"].iloc[np.unique(zones(national, grid)[mine]) - 1]) == {
+        "buffer"
+    }
     assert zones(layer(folder, "red_line", grid), grid)[mine].all()
+
+
+def test_functional_zones_partition_their_reserve(folder: Path, grid: Grid) -> None:
+    frame = layer(folder, "nature_reserves", grid)
+    for code, zones_of in (
+        ("NR01", ["core", "buffer", "experimental"]),
+        ("NR02", ["core", "general_control"]),
+    ):
+        own = frame[frame["reserve"] == code]
+        assert list(own["functional_zone"]) == zones_of and own["code"].is_unique
+        parts = own.geometry.to_list()
+        assert all(a.intersection(b).area < 1 for a, b in itertools.combinations(parts, 2))
+        for k in range(1, len(parts)):  # each lies wholly round those before it
+            within = shapely.unary_union(parts[:k])
+            assert shapely.unary_union(parts[: k + 1]).contains(within.buffer(5))
+        whole = shapely.unary_union(parts)
+        assert len(shapely.get_parts(whole)) == 1 and not list(whole.interiors)
+
+
+def test_one_project_planted_the_forest_and_the_other_did_nothing(folder: Path, grid: Grid) -> None:
+    frame = layer(folder, "restoration_projects", grid)
+    ids = zones(frame, grid)
+    assert (frame["first_year"] == 2025).all() and (frame["last_year"] == 2025).all()
+    forest = changes(folder, grid)["planted_forest"]
+    assert (ids[forest] == 1).all()
+    with np.load(folder / "data" / "truth" / "gain.npz") as file:
+        gain = file["gain"]
+    before, after = truth(folder, 2024)["fvc"], truth(folder, 2025)["fvc"]
+    np.testing.assert_allclose(gain, after - before, atol=1e-6)
+    assert gain[forest].mean() > 0.2 and (gain[ids == 2] == 0).all()
+
+
+def test_weather_is_whole_and_wetter_in_the_second_year(folder: Path) -> None:
+    table = gpd.pd.read_csv(folder / "data" / "tables" / "weather.csv", dtype={"zone": str})
+    assert not table.isna().any().any() and len(table) == 3 * 2 * 12
+    rain = table.groupby(["zone", "year"])["rain_mm"].sum().unstack()
+    assert (rain[2025] > rain[2024]).all() and rain.to_numpy().min() > 200
+    july = table[table["month"] == 7]["temperature_c"]
+    assert july.min() > 15 and table[table["month"] == 1]["temperature_c"].max() < -10
 
 
 def test_planted_changes_of_the_demo_have_the_stated_sizes() -> None:

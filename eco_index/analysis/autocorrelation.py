@@ -1,4 +1,4 @@
-"""Interval of a difference of two means of years that depend on each other.
+"""Intervals of differences of means and of slopes over years that depend on each other.
 
 A dozen years cannot tell how strong their autocorrelation is. So no single value is taken: all
 values from -0.1 to 0.8 are weighed by their restricted likelihood (Harville 1974,
@@ -45,20 +45,50 @@ def half_width(
 
     Notes
     -----
-    With V_ij = rho^|year_i - year_j|, X = (1, after) and c the weights of the difference: given rho
-    the difference has Student's distribution with n - 2 degrees of freedom and scale
-    sqrt(s^2 c'Vc), s^2 = r'V^-1 r / (n - 2), r the rests of generalised least squares.
+    `contrast_half_width` with X = (1, after) and the weights of the difference.
+    """
+    n = series.size
+    weights = np.where(after, 1 / max(after.sum(), 1), -1 / max((~after).sum(), 1))
+    rests = series - np.where(after, series[after].mean(), series[~after].mean())
+    if n < 3 or not np.abs(rests).max() > 1e-12 * np.abs(series).max():
+        return math.nan, math.nan
+    table = np.column_stack([np.ones(n), after.astype(float)])
+    return contrast_half_width(series, years, table, weights, confidence, grid)
+
+
+def contrast_half_width(
+    series: np.ndarray,
+    years: np.ndarray,
+    table: np.ndarray,
+    weights: np.ndarray,
+    confidence: float,
+    grid: np.ndarray = GRID,
+) -> tuple[float, float]:
+    """Return half the interval of ``weights @ series``, and the mean autocorrelation.
+
+    Parameters
+    ----------
+    series, years : numpy.ndarray
+        (year,), finite; not a linear combination of the table's columns.
+    table : numpy.ndarray
+        (year, term), what the expectation of the series is made of; fewer terms than years.
+    weights : numpy.ndarray
+        (year,).
+    confidence : float
+        0-1.
+    grid : numpy.ndarray
+        Autocorrelations that are weighed.
+
+    Notes
+    -----
+    With X the table, V_ij = rho^|year_i - year_j| and c the weights: given rho the figure has
+    Student's distribution with n - terms degrees of freedom and scale sqrt(s^2 c'Vc),
+    s^2 = r'V^-1 r / (n - terms), r the rests of generalised least squares.
     """
     from scipy.optimize import brentq
     from scipy.special import stdtr, stdtrit
 
-    n = series.size
-    free = n - 2
-    weights = np.where(after, 1 / max(after.sum(), 1), -1 / max((~after).sum(), 1))
-    rests = series - np.where(after, series[after].mean(), series[~after].mean())
-    if free < 1 or not np.abs(rests).max() > 1e-12 * np.abs(series).max():
-        return math.nan, math.nan
-    table = np.column_stack([np.ones(n), after.astype(float)])
+    free = series.size - table.shape[1]
     apart = np.abs(years[:, None] - years[None, :]).astype(np.int64)
     logs, scales = np.empty(grid.size), np.empty(grid.size)
     for k, rho in enumerate(grid):

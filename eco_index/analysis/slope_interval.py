@@ -1,4 +1,4 @@
-"""Interval of a Theil-Sen slope, with the variance that the trend test used."""
+"""Interval of a Theil-Sen slope over years that may depend on each other."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import math
 
 import numpy as np
 
+from eco_index.analysis.autocorrelation import contrast_half_width
 from eco_index.errors import InputError
-from eco_index.trends import Correction, Trends, trends
+from eco_index.trends import Correction, Trends
+
+#: Fewest years with a value for an interval.
+LEAST = 4
 
 
 def slope_interval(
@@ -25,18 +29,18 @@ def slope_interval(
     stack : numpy.ndarray
         (time, zone) float; NaN is missing.
     years : numpy.ndarray
-        (time,), strictly ascending.
+        (time,), whole years, strictly ascending.
     found : Trends
-        Of the same stack with the same correction.
+        Of the same stack.
     confidence : float
         0-1.
     correction : {'none', 'hamed_rao', 'yue_wang'}
-        As `found` was made with.
+        Of the trend test: 'none' declares that years are independent.
 
     Returns
     -------
     tuple of numpy.ndarray
-        float64 (zone,), in the stack's unit per year; NaN where the slope was not tested.
+        float64 (zone,), in the stack's unit per year; NaN where there is no slope.
 
     Raises
     ------
@@ -45,49 +49,55 @@ def slope_interval(
 
     Notes
     -----
-    Sen 1968; Gilbert 1987, section 16.5: of the N ordered slopes of pairs of years, those of ranks
-    (N - C)/2 and (N + C)/2, C = z sqrt(var S). Between ranks the nearest counts, as in
-    `scipy.stats.theilslopes`. Where S is -1, 0 or 1 the test hides its variance; it is then found
-    from the series with a steep line added, which leaves the detrended values as they are.
-    """
-    from scipy.special import ndtri
+    Independent years (Sen 1968; Gilbert 1987, section 16.5): of the N ordered slopes of pairs of
+    years, those of ranks (N - C)/2 and (N + C)/2, C = z sqrt(var S). Between ranks the nearest
+    counts, as in `scipy.stats.theilslopes`.
 
+    Else slope +- h, with h that of a straight line whose first-order autocorrelation is weighed by
+    its likelihood (`autocorrelation`). The corrected variance of the test is of no use here: with
+    25 years and an autocorrelation of 0.3 the ranks it gives hold the true slope in 84 %, these
+    ends in 97 %.
+    """
     if stack.ndim != 2 or found.slope.shape != stack.shape[1:]:
         raise InputError(f"The stack has shape {stack.shape}, the trends {found.slope.shape}.")
     if not 0 < confidence < 1:
         raise InputError(f"The confidence is {confidence}.", rule="between 0 and 1")
-    z = float(ndtri(0.5 + confidence / 2))
     axis = np.asarray(years, np.float64)
-    low, high = (np.full(stack.shape[1], np.nan) for _ in range(2))
-    for k in range(stack.shape[1]):
-        if math.isnan(found.z[k]):
-            continue
+    ends = np.full((2, stack.shape[1]), np.nan)
+    for k, slope in enumerate(found.slope):
         ok = np.isfinite(stack[:, k])
+        if math.isnan(slope) or ok.sum() < LEAST:
+            continue
         x, t = stack[ok, k].astype(np.float64), axis[ok]
-        i, j = np.triu_indices(x.size, 1)
-        slopes = np.sort((x[j] - x[i]) / (t[j] - t[i]))
-        c = z * math.sqrt(_variance(x, found, k, correction))
-        first = int(np.round((slopes.size - c) / 2)) - 1
-        last = int(np.round((slopes.size + c) / 2))
-        low[k], high[k] = slopes[max(first, 0)], slopes[min(last, slopes.size - 1)]
-    return low, high
+        if correction == "none":
+            ends[:, k] = _ranks(x, t, confidence)
+        else:
+            half = _half(x, t, confidence)
+            ends[:, k] = slope - half, slope + half
+    return ends[0], ends[1]
 
 
-def _variance(x: np.ndarray, found: Trends, k: int, correction: Correction) -> float:
-    """Return the variance of Kendall's S that the test of series k used."""
+def _ranks(x: np.ndarray, t: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Return Sen's interval."""
+    from scipy.special import ndtri
+
     n = x.size
-    s = round(found.tau[k] * n * (n - 1) / 2)
-    if abs(s) > 1:
-        return float(((abs(s) - 1) / found.z[k]) ** 2)
+    i, j = np.triu_indices(n, 1)
+    slopes = np.sort((x[j] - x[i]) / (t[j] - t[i]))
     _, ties = np.unique(x, return_counts=True)
-    plain = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
-    if correction == "none":
-        return plain
-    steep = 10 * (float(np.ptp(x)) or 1.0)
-    index = np.arange(n)
-    lined = trends((x + steep * index)[:, None], index, correction=correction, min_years=4)
-    if math.isnan(lined.z[0]):
-        return plain
-    most = n * (n - 1) / 2
-    inflation = ((most - 1) / lined.z[0]) ** 2 / (n * (n - 1) * (2 * n + 5) / 18)
-    return plain * float(inflation)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    c = float(ndtri(0.5 + confidence / 2)) * math.sqrt(variance)
+    first = int(np.round((slopes.size - c) / 2)) - 1
+    last = int(np.round((slopes.size + c) / 2))
+    return float(slopes[max(first, 0)]), float(slopes[min(last, slopes.size - 1)])
+
+
+def _half(x: np.ndarray, t: np.ndarray, confidence: float) -> float:
+    """Return half the interval of the slope of a line; 0 where the years lie on one."""
+    centred = t - t.mean()
+    weights = centred / (centred @ centred)
+    rests = x - x.mean() - (weights @ x) * centred
+    if np.abs(rests).max() <= 1e-12 * np.abs(x).max():
+        return 0.0
+    table = np.column_stack([np.ones(x.size), centred])
+    return contrast_half_width(x, t, table, weights, confidence)[0]

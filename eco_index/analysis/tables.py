@@ -76,7 +76,12 @@ def intervals_analysis(rows: Sequence[tuple[Text, Interval]], trace: str) -> Ana
 
 
 def residual_trend_analysis(
-    found: ResidualTrends, zones: Sequence[Text], trace: str, *, scale: float = 1.0
+    found: ResidualTrends,
+    zones: Sequence[Text],
+    trace: str,
+    *,
+    ends: tuple[np.ndarray, np.ndarray] | None = None,
+    scale: float = 1.0,
 ) -> Analysis:
     """Return the tables of residual trends of zones: over all years, and of the assessed year.
 
@@ -88,6 +93,8 @@ def residual_trend_analysis(
         Their names.
     trace : str
         Key for ``eco trace``.
+    ends : tuple of numpy.ndarray, optional
+        (zone,), 95 % interval of the residual slopes; without it none is printed.
     scale : float
         Of slopes: 10 prints them per decade.
     """
@@ -99,6 +106,7 @@ def residual_trend_analysis(
     words = [residual_trend.VERDICTS[int(v)] for v in found.verdict]
     years = [residual_trend.YEAR_VERDICTS[int(v)] for v in found.year_verdict]
     provisional = found.basis.provisional
+    low, high = ends if ends is not None else (np.full(len(zones), np.nan),) * 2
     over = [
         line(
             zone,
@@ -108,6 +116,8 @@ def residual_trend_analysis(
                 found.plain.p[k],
                 100 * found.r2[k],
                 scale * found.left.slope[k],
+                scale * low[k],
+                scale * high[k],
                 found.left.p[k],
                 found.separable[k],
                 words[k],
@@ -122,6 +132,8 @@ def residual_trend_analysis(
         column("原趋势p值", "p of the plain trend", "1"),
         column("气候解释率R²", "explained by the weather", "%"),
         column(f"残差趋势（{per_zh}）", f"residual trend {per_en}", unit),
+        column("95%下限", "95 % low", unit),
+        column("95%上限", "95 % high", unit),
         column("残差趋势p值", "p of the residual trend", "1"),
         column("可分离度", "separable share", "1"),
         column("判定", "verdict"),

@@ -146,6 +146,7 @@ def assess(
     analyses = [a for part in parts for a in part.analyses]
     uses += [u for part in parts for u in part.methods if u.id not in {v.id for v in uses}]
     notes += [n for part in parts for n in part.notes]
+    zones += [z for part in parts for z in part.zones]
     maps = (*maps, *(m for part in parts for m in part.maps))
     _write_zones(layer, output / "zones.geojson")
     marked: list[Row | IndexValue | Analysis] = [*rows, *indices, *analyses]

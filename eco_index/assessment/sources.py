@@ -86,7 +86,12 @@ def _used(region: Region, method_id: str) -> tuple[str, ...]:
 def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
     inputs = {k: MethodInput(title=s.title, unit=s.unit) for k, s in method.file.inputs.items()}
     options = {
-        k: MethodOption(title=s.title, choices=s.choices, given_by_unit=s.given_by_unit)
+        k: MethodOption(
+            title=s.title,
+            choices=s.choices,
+            default=s.default,
+            given_by_unit=s.given_by_unit,
+        )
         for k, s in method.file.options.items()
     }
     return use.model_copy(update={"inputs": inputs, "options": options})

@@ -165,7 +165,7 @@ def _meta(summary: Summary, words: Words) -> list[tuple[str, str]]:
         (words("meta.region"), summary.region.name.get(language)),
         (words("meta.programme"), summary.programme.name.get(language)),
         (words("meta.layer"), summary.programme.layer_title.get(language)),
-        (words("meta.zones"), str(sum(not is_total(z.id) for z in summary.zones))),
+        (words("meta.zones"), str(sum(not is_total(z.id) for z in summary.own_zones))),
         (words("meta.period"), f"{info.start} – {info.end}"),
         (words("meta.months"), span),
         (

@@ -9,6 +9,7 @@ from affine import Affine
 from scipy.ndimage import gaussian_filter
 
 from eco_index.simulation import places
+from eco_index.simulation.climate import anomalies
 from eco_index.simulation.noise import fractal_noise, line_distance, smooth_noise
 from eco_index.simulation.places import Blob
 from eco_index.simulation.spec import NDVI_SOIL, NDVI_VEG, SimSpec
@@ -64,12 +65,15 @@ class World:
         State by year.
     changes : dict
         Kind of planted change to boolean mask on the padded grid.
+    gain : numpy.ndarray
+        float32, vegetation cover that the planted changes added (or took), in normal weather.
     """
 
     spec: SimSpec
     transform: Affine
     states: dict[int, State]
     changes: dict[str, np.ndarray]
+    gain: np.ndarray
 
     @property
     def inner(self) -> tuple[slice, slice]:
@@ -227,8 +231,15 @@ _WINTER = np.array(
 )
 
 
-def _state(frame: _Frame, base: _Base, river: np.ndarray, changed: bool) -> State:
-    """Lay changes and water over the base."""
+# Vegetation cover that a standard deviation of rain adds, by class.
+_RAIN_COVER = np.zeros(12, np.float32)
+_RAIN_COVER[[GRASS, SHRUB, CROP, WETLAND]] = (0.05, 0.03, 0.02, 0.02)
+
+
+def _state(
+    frame: _Frame, base: _Base, river: np.ndarray, changed: bool, anomaly: float = 0.0
+) -> State:
+    """Lay changes, the weather of the year and water over the base."""
     classes, cover = base.classes.copy(), base.cover.copy()
     if changed:
         where, radius = frame.window(places.DEGRADED, 1.4)
@@ -241,6 +252,8 @@ def _state(frame: _Frame, base: _Base, river: np.ndarray, changed: bool) -> Stat
         classes[where][radius < 1] = MINE
         classes[where][radius < 0.62] = BARE
         cover[where][radius < 1] = 0.02
+    if anomaly:
+        cover += np.float32(anomaly) * _RAIN_COVER[classes]
     where, radius = frame.window(places.LAKE, 1.3)
     lake_px = min(places.LAKE.ru, places.LAKE.rv) * frame.spec.size_px
     if changed:
@@ -282,7 +295,13 @@ def build_world(spec: SimSpec) -> World:
     river -= np.float32(half)
 
     before, after = (_state(frame, base, river, changed) for changed in (False, True))
-    states = {year: (before if k == 0 else after) for k, year in enumerate(spec.years)}
+    states = {}
+    for year, anomaly in anomalies(spec).items():
+        changed = year >= spec.change_year
+        if spec.follows_weather:
+            states[year] = _state(frame, base, river, changed, anomaly)
+        else:
+            states[year] = after if changed else before
     drop = before.fvc - after.fvc
     same = before.classes == after.classes
     water = (before.classes == LAKE) & (after.classes == BARE)
@@ -295,4 +314,4 @@ def build_world(spec: SimSpec) -> World:
     m = spec.margin_px * spec.resolution
     x, y = spec.origin
     transform = Affine(spec.resolution, 0, x - m, 0, -spec.resolution, y + m)
-    return World(spec, transform, states, changes)
+    return World(spec, transform, states, changes, -drop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Blob:
         """Return 0 at the centre, 1 on the outline, more than 1 outside."""
         du, dv = (u - self.u) / self.ru, (v - self.v) / self.rv
         return np.asarray(np.hypot(du, dv) / self._stretch(np.arctan2(dv, du)))
+
+    def scaled(self, factor: float) -> Blob:
+        """Return the same shape round the same centre, its radius times `factor`."""
+        return replace(self, ru=factor * self.ru, rv=factor * self.rv)
 
     def outline(self, n: int = 120) -> np.ndarray:
         """Return the outline as points [n, 2] (u, v)."""
@@ -176,6 +180,37 @@ RESERVES = (
         Text(zh="镜湖湿地自治区级自然保护区", en="Jinghu Wetland Regional Nature Reserve"),
         Blob(0.345, 0.575, 0.100, 0.145, 0.12, 1.4),
         {"level": "regional", "reserve_type": "wetland"},
+    ),
+)
+
+#: Functional zones of a reserve from the inside outwards: value of the attribute, name, and the
+#: factor on the reserve's radius up to which it reaches. The mine lies in the buffer zone of NR01.
+FUNCTIONAL_ZONES: dict[str, tuple[tuple[str, Text, float], ...]] = {
+    "NR01": (
+        ("core", Text(zh="核心区", en="core zone"), 0.34),
+        ("buffer", Text(zh="缓冲区", en="buffer zone"), 0.74),
+        ("experimental", Text(zh="实验区", en="experimental zone"), 1.0),
+    ),
+    "NR02": (
+        ("core", Text(zh="核心保护区", en="core protected zone"), 0.60),
+        ("general_control", Text(zh="一般控制区", en="general control zone"), 1.0),
+    ),
+}
+
+#: Restoration projects with works in the year of the planted changes. The first planted trees; the
+#: second, a fence in the steppe, has no effect at all.
+PROJECTS = (
+    Place(
+        "RP01",
+        Text(zh="河湾造林工程", en="Hewan afforestation project"),
+        Blob(PLANTED_FOREST.u, PLANTED_FOREST.v, 0.050, 0.034, 0.15, 3.3),
+        {"project_type": "afforestation"},
+    ),
+    Place(
+        "RP02",
+        Text(zh="北部草原围封工程", en="Northern steppe enclosure project"),
+        Blob(0.40, 0.14, 0.060, 0.050, 0.12, 2.2),
+        {"project_type": "enclosure"},
     ),
 )
 

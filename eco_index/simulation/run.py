@@ -11,12 +11,12 @@ from pathlib import Path
 
 from eco_index.errors import UsageError
 from eco_index.simulation.items import write_json
-from eco_index.simulation.landscape import build_world
+from eco_index.simulation.landscape import World, build_world
 from eco_index.simulation.region_files import write_region_files
 from eco_index.simulation.scenes import write_scenes
 from eco_index.simulation.services import write_service_rasters
 from eco_index.simulation.spec import SimSpec, demo_config
-from eco_index.simulation.statistics import write_statistics
+from eco_index.simulation.statistics import write_statistics, write_weather
 from eco_index.simulation.surveys import write_grassland, write_plots, write_samples
 from eco_index.simulation.truth import write_landcover, write_truth
 from eco_index.simulation.vectors import write_layers
@@ -78,18 +78,24 @@ def simulate(
         )
     write_json(record, {"digest": digest, "complete": False})
     world = build_world(spec)
-    write_layers(world, data / "vectors")
-    write_landcover(world, data / "landcover")
-    write_truth(world, data / "truth")
-    write_statistics(world, data / "tables")
-    write_plots(world, data / "tables")
-    write_samples(world, data / "tables")
-    write_grassland(world, data / "tables")
-    write_service_rasters(world, data / "services")
+    write_ground(world, data)
     write_scenes(world, data, progress)
     # Written last: only now is the simulation complete.
     write_json(record, {"digest": digest, "complete": True})
     return data
+
+
+def write_ground(world: World, data: Path) -> None:
+    """Write everything but the imagery: zones, land cover, truth, tables, rasters."""
+    write_layers(world, data / "vectors")
+    write_landcover(world, data / "landcover")
+    write_truth(world, data / "truth")
+    write_statistics(world, data / "tables")
+    write_weather(world.spec, data / "tables")
+    write_plots(world, data / "tables")
+    write_samples(world, data / "tables")
+    write_grassland(world, data / "tables")
+    write_service_rasters(world, data / "services")
 
 
 def small_region(folder: Path | str, size_px: int = 256, tile: int = 128, chunk: int = 64) -> Path:

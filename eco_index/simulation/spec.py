@@ -43,7 +43,12 @@ class SimSpec:
     origin : tuple of float
         Upper-left corner (xmin, ymax) in m; by default that of ``configs/regions/demo.yaml``.
     years : tuple of int
-        Planted changes happen between the first and the second year.
+        Ascending.
+    change : int, optional
+        First year that shows the planted changes; by default the second one.
+    follows_weather : bool
+        Vegetation cover follows the rain of each year (`climate.anomalies`). Else all years have
+        the same weather, as far as vegetation is concerned.
     seed : int
         Same seed, same files.
     all_scenes : bool
@@ -60,6 +65,8 @@ class SimSpec:
     resolution: float = 30.0
     origin: tuple[float, float] = field(default_factory=_demo_origin)
     years: tuple[int, ...] = (2024, 2025)
+    change: int | None = None
+    follows_weather: bool = False
     seed: int = 20250607
     all_scenes: bool = True
     overviews: bool = True
@@ -79,6 +86,17 @@ class SimSpec:
                 where="SimSpec.years",
                 rule="two or more years, ascending",
             )
+        if self.change_year not in self.years[1:]:
+            raise UsageError(
+                f"the changes of {self.change_year} lack a year before or one that shows them",
+                where="SimSpec.change",
+                rule=f"one of {', '.join(map(str, self.years[1:]))}",
+            )
+
+    @property
+    def change_year(self) -> int:
+        """First year that shows the planted changes."""
+        return self.years[1] if self.change is None else self.change
 
     @property
     def extent_m(self) -> float:

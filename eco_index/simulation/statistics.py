@@ -1,4 +1,4 @@
-"""County statistics of the simulated region: what official indices need beside pixels."""
+"""Tables of the simulated counties: statistics that official indices need, and the weather."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import shapely
 
 from eco_index.simulation import places, vectors
+from eco_index.simulation.climate import weather_rows
 from eco_index.simulation.landscape import World
+from eco_index.simulation.spec import SimSpec
 from eco_index.simulation.truth import write_csv
 
 # By county (Baisha, Yunling, Hewan). Densities are per km2 of county, so that regions of any size
@@ -86,3 +88,9 @@ def write_statistics(world: World, folder: Path) -> None:
     for year in world.spec.years:
         header, rows = county_table(world, year)
         write_csv(folder / f"county_statistics_{year}.csv", header, rows)
+
+
+def write_weather(spec: SimSpec, folder: Path) -> None:
+    """Write ``weather.csv``: one line a county and month, all years."""
+    header = ["zone", "year", "month", "rain_mm", "temperature_c"]
+    write_csv(folder / "weather.csv", header, weather_rows(spec))

@@ -77,7 +77,10 @@ def write_landcover(world: World, folder: Path) -> None:
 
 
 def write_truth(world: World, folder: Path) -> None:
-    """Write ``truth_{year}.npz`` (fvc, landcover, forest on the grid) and ``changes.geojson``."""
+    """Write ``truth_{year}.npz`` (fvc, landcover, forest on the grid) and ``changes.geojson``.
+
+    Also ``gain.npz``: the vegetation cover that the planted changes added to every pixel.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     spec = world.spec
     for year, state in world.states.items():
@@ -87,6 +90,7 @@ def write_truth(world: World, folder: Path) -> None:
             landcover=state.lucc()[world.inner],
             forest=(state.classes[world.inner] == landscape.TREE).astype(np.uint8),
         )
+    np.savez(folder / "gain.npz", gain=world.gain[world.inner])
     found: list[dict[str, Any]] = []
     for kind, mask in world.changes.items():
         inside = mask[world.inner]
@@ -100,7 +104,7 @@ def write_truth(world: World, folder: Path) -> None:
                 "properties": {
                     "kind": kind,
                     "area_km2": round(float(inside.sum()) * spec.grid.pixel_area_m2 / 1e6, 6),
-                    "years": list(spec.years[:2]),
+                    "years": [max(y for y in spec.years if y < spec.change_year), spec.change_year],
                 },
                 "geometry": shapely.geometry.mapping(geometry),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -70,6 +71,24 @@ def place_polygons(spec: SimSpec, chosen: Iterable[places.Place]) -> list[shapel
     ]
 
 
+def functional_zones(
+    spec: SimSpec,
+) -> list[tuple[places.Place, str, places.Text, shapely.Geometry]]:
+    """Reserve, value of the attribute, name and polygon on the grid's CRS of every zone.
+
+    The zones of a reserve are cut out of one another: they share every vertex of a border.
+    """
+    found = []
+    for reserve in places.RESERVES:
+        inner: shapely.Geometry = shapely.Polygon()
+        for value, name, factor in places.FUNCTIONAL_ZONES[reserve.code]:
+            ring = replace(reserve, blob=reserve.blob.scaled(factor))
+            (whole,) = place_polygons(spec, (ring,))
+            found.append((reserve, value, name, shapely.difference(whole, inner)))
+            inner = whole
+    return found
+
+
 def sandy_polygons(world: World) -> list[shapely.Polygon]:
     """Sandy land, drawn round the sand pixels of the first year."""
     spec = world.spec
@@ -108,6 +127,26 @@ def _place_columns(chosen: tuple[places.Place, ...]) -> dict[str, list[object]]:
     return columns
 
 
+def _zone_columns(
+    zones: list[tuple[places.Place, str, places.Text, shapely.Geometry]],
+) -> dict[str, list[object]]:
+    numbers: dict[str, int] = {}
+    codes = []
+    for reserve, *_ in zones:
+        numbers[reserve.code] = numbers.get(reserve.code, 0) + 1
+        codes.append(f"{reserve.code}-{numbers[reserve.code]}")
+    return {
+        "code": list(codes),
+        "name_zh": [f"{r.name.zh}{name.zh}" for r, _, name, _ in zones],
+        "name_en": [f"{r.name.en}, {name.en}" for r, _, name, _ in zones],
+        "reserve": [r.code for r, *_ in zones],
+        "reserve_zh": [r.name.zh for r, *_ in zones],
+        "reserve_en": [r.name.en for r, *_ in zones],
+        "functional_zone": [value for _, value, *_ in zones],
+        **{key: [r.attributes[key] for r, *_ in zones] for key in zones[0][0].attributes},
+    }
+
+
 def layers(world: World) -> dict[str, gpd.GeoDataFrame]:
     """Return all vector layers by file name (without suffix), in degrees (CGCS2000)."""
     spec = world.spec
@@ -119,6 +158,8 @@ def layers(world: World) -> dict[str, gpd.GeoDataFrame]:
     for key in places.COUNTIES[0][3]:
         counties[key] = [c[3][key] for c in places.COUNTIES]
     sand = sandy_polygons(world)
+    zones = functional_zones(spec)
+    n = len(places.PROJECTS)
     return {
         "region": _layer(
             spec,
@@ -126,8 +167,12 @@ def layers(world: World) -> dict[str, gpd.GeoDataFrame]:
             {"code": ["R01"], "name_zh": ["模拟示范区"], "name_en": ["Simulated region"]},
         ),
         "counties": _layer(spec, county_polygons(spec), counties),
-        "nature_reserves": _layer(
-            spec, place_polygons(spec, places.RESERVES), _place_columns(places.RESERVES)
+        "nature_reserves": _layer(spec, [z[3] for z in zones], _zone_columns(zones)),
+        "restoration_projects": _layer(
+            spec,
+            place_polygons(spec, places.PROJECTS),
+            _place_columns(places.PROJECTS)
+            | {"first_year": [spec.change_year] * n, "last_year": [spec.change_year] * n},
         ),
         "red_line": _layer(
             spec, place_polygons(spec, places.RED_LINE), _place_columns(places.RED_LINE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
+from eco_index.analysis.slope_interval import slope_interval
 from eco_index.assessment.overview import ClassMap, map_layer, write_map
 from eco_index.assessment.parts.context import Context, Part, known, years_done
 from eco_index.assessment.parts.series import series_of, sheets_of
@@ -46,7 +46,16 @@ _TITLES: dict[int, tuple[Text, str]] = {
     3: (Text(zh="极显著上升（99%）", en="rising, 99 %"), "#1b7837"),
 }
 _UNTESTED = Text(zh="年份不足，未检验", en="too few years, not tested")
+_NO_VARIANCE = Text(
+    zh="未检验：自相关修正后方差不为正", en="not tested: no variance is left by the correction"
+)
 _FILL = 0
+_INDEPENDENT = Text(zh="按Sen（1968），假定各年独立", en="Sen's (1968), for independent years")
+_DEPENDENT = Text(
+    zh="为斜率加减直线回归半宽，其一阶自相关按限制似然加权",
+    en="slope plus and minus that of a line whose first-order autocorrelation is weighed by its "
+    "restricted likelihood",
+)
 
 
 def part(context: Context) -> Part:
@@ -89,10 +98,12 @@ def part(context: Context) -> Part:
         tables, counts = np.hstack([tables, together]), np.vstack([counts, members @ own])
     factor, unit = (100.0, "pp/a") if product.id == "fvc" else (1.0, "1/a")
     zonal = trends(tables * factor, years, correction=config.correction, min_years=config.min_years)
+    low, high = slope_interval(tables * factor, years, zonal, correction=config.correction)
+    ends = [(float(a), float(b)) if a <= b else None for a, b in zip(low, high, strict=True)]
     out = Part(maps=[picture.write(product.title)])
     for k, (zone, _) in enumerate(names):
-        out.rows += _rows(context, zone, product.title, zonal, counts[k], k, unit)
-    out.analyses.append(_analysis(context, names, zonal, tables * factor, periods, unit))
+        out.rows += _rows(context, zone, product.title, zonal, counts[k], k, unit, ends[k])
+    out.analyses.append(_analysis(context, names, zonal, ends, periods, unit))
     return out
 
 
@@ -143,6 +154,7 @@ def _rows(
     counts: np.ndarray,
     k: int,
     unit: str,
+    ends: tuple[float, float] | None,
 ) -> list[Row]:
     pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
     tested, untested = counts[1:].sum().item(), counts[0].item()
@@ -165,6 +177,8 @@ def _rows(
             title=Text(zh=f"{title.zh}年均变化（Theil–Sen）", en=f"yearly change of {title.en}"),
             value=known(zonal.slope[k]),
             unit=unit,
+            interval=ends,
+            interval_kind="confidence" if ends else "bounds",
             trace=context.key(zone, "trend_slope"),
             **common,
         )
@@ -193,7 +207,7 @@ def _analysis(
     context: Context,
     names: Sequence[tuple[str, Text]],
     zonal: Trends,
-    tables: np.ndarray,
+    ends: Sequence[tuple[float, float] | None],
     periods: Sequence[Period],
     unit: str,
 ) -> Analysis:
@@ -202,20 +216,20 @@ def _analysis(
     title = PRODUCTS[config.product].title
     lines = []
     for k, (_, name) in enumerate(names):
-        code = int(zonal.classes[k])
-        words = _UNTESTED if code == NOT_TESTED else _TITLES[code][0]
-        low, high = _slope_interval(tables[:, k], np.array([p.year for p in periods]))
-        tested = code != NOT_TESTED
+        words = _verdict(zonal, k, config.min_years)
         cells = (
-            float(zonal.n[k]), known(zonal.slope[k]), low if tested else None,
-            high if tested else None, known(zonal.tau[k]), known(zonal.p[k]), words,
+            float(zonal.n[k]), known(zonal.slope[k]), *(ends[k] or (None, None)),
+            known(zonal.tau[k]), known(zonal.p[k]), words,
         )  # fmt: skip
         lines.append(AnalysisLine(head=name, cells=cells))
     first, last = periods[0].id, periods[-1].id
+    significant = [k for k in range(len(names)) if abs(int(zonal.classes[k])) in (2, 3)]
+    # The correction can make the variance of a short series far too small: its interval knows.
+    unsure = [k for k in significant if (e := ends[k]) is not None and e[0] <= 0 <= e[1]]
     moved = [
-        (name, _TITLES[int(zonal.classes[k])][0])
-        for k, (zone, name) in enumerate(names)
-        if abs(int(zonal.classes[k])) in (2, 3) and not is_total(zone)
+        (names[k][1], _TITLES[int(zonal.classes[k])][0])
+        for k in significant
+        if k not in unsure and not is_total(names[k][0])
     ]
     return Analysis(
         id="trend",
@@ -252,18 +266,30 @@ def _analysis(
                 en="a zone's series is the mean of the pixels with a value in each year; gaps that "
                 "differ between years move it, see 'Data quality'",
             ),
+            *doubts([names[k][1] for k in unsure]),
         ),
         trace=context.key("trend"),
     )
 
 
-def _slope_interval(values: np.ndarray, years: np.ndarray) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of the Theil-Sen slope (Sen 1968; independent years)."""
-    seen = np.isfinite(values)
-    if seen.sum() < 4:
-        return None, None
-    found = stats.theilslopes(values[seen], years[seen], alpha=0.95)
-    return known(found.low_slope), known(found.high_slope)
+def _verdict(zonal: Trends, k: int, min_years: int) -> Text:
+    code = int(zonal.classes[k])
+    if code != NOT_TESTED:
+        return _TITLES[code][0]
+    return _UNTESTED if int(zonal.n[k]) < min_years else _NO_VARIANCE
+
+
+def doubts(names: Sequence[Text]) -> list[Text]:
+    """Return a note on trends that the test calls significant while their interval holds zero."""
+    if not names:
+        return []
+    return [
+        Text(
+            zh=f"检验判为显著、但斜率95%区间含零，视为不确定：{'、'.join(n.zh for n in names)}",
+            en="significant by the test, but the 95 % interval of the slope holds zero; take as "
+            f"not certain: {', '.join(n.en for n in names)}",
+        )
+    ]
 
 
 def _rules(correction: str, min_years: int) -> tuple[Text, ...]:
@@ -278,6 +304,7 @@ def _rules(correction: str, min_years: int) -> tuple[Text, ...]:
             en="variance corrected for autocorrelation after Yue & Wang (2004)",
         ),
     }[correction]
+    ends = _INDEPENDENT if correction == "none" else _DEPENDENT
     return (
         Text(
             zh=f"斜率为Theil–Sen中位数斜率，显著性为双侧Mann–Kendall检验（含并列修正），{named.zh}",
@@ -285,9 +312,9 @@ def _rules(correction: str, min_years: int) -> tuple[Text, ...]:
             f"{named.en}",
         ),
         Text(
-            zh=f"有值年份少于{min_years}年的像元和单元不检验；斜率区间按Sen（1968），假定各年独立",
-            en=f"pixels and zones with fewer than {min_years} years are not tested; the interval "
-            "of the slope is Sen's (1968), for independent years",
+            zh=f"有值年份少于{min_years}年的像元和单元不检验；斜率95%区间{ends.zh}",
+            en=f"pixels and zones with fewer than {min_years} years are not tested; 95 % interval "
+            f"of the slope: {ends.en}",
         ),
     )
 
