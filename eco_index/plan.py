@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from eco_index.cube.archive import check_layout, open_archive
 from eco_index.cube.template import has_landcover
 from eco_index.errors import EcoError, InputError, UsageError
 from eco_index.grid import Grid, Tile
+from eco_index.layer_faults import LayerFaults
 from eco_index.months import MonthPlan, ensure_overlap, plan_month
 from eco_index.period import Month, Period
 from eco_index.products import products_of
@@ -157,6 +158,7 @@ def plan(
     composites: dict[str, PlannedTask] = {}
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
+    faults = LayerFaults(region)
     tally = _Tally(grid, region.config.composite, region.catalog)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
@@ -181,7 +183,10 @@ def plan(
                 tally.product(task.task, n_products)
         for programme in chosen:
             if period.cadence in region.programmes[programme].cadence:
-                assessments.append(_plan_assessment(region, programme, period, products, view))
+                found = _plan_assessment(region, programme, period, products, view)
+                if found.state in ("new", "stale") and (fault := faults.of(programme, period)):
+                    found = replace(found, state="blocked", reason=fault)
+                assessments.append(found)
     return Plan(
         region.id,
         str(region.archive_path),
