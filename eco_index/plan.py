@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Plan", "PlannedAssessment", "PlannedTask", "Task", "plan"]
 
 REPORT_FILES = ("report.zh.html", "report.en.html", "table.csv")
+NO_REPORT = "report files are missing"
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ def plan(
         for programme in chosen:
             if period.cadence in region.programmes[programme].cadence:
                 found = _plan_assessment(region, programme, period, products, view)
-                if found.state in ("new", "stale") and (fault := faults.of(programme, period)):
+                to_make = found.state in ("new", "stale") and not found.reason.startswith(NO_REPORT)
+                if to_make and (fault := faults.of(programme, period)):
                     found = replace(found, state="blocked", reason=fault)
                 assessments.append(found)
     return Plan(
@@ -378,7 +380,7 @@ def assessment_outdated(
     if digest != stored:
         return "its inputs, parameters or code changed"
     missing = [name for name in files if not (folder / name).exists()]
-    return f"report files are missing: {', '.join(missing)}" if missing else ""
+    return f"{NO_REPORT}: {', '.join(missing)}" if missing else ""
 
 
 def stored_digest(summary: Path) -> str:
