@@ -6,8 +6,9 @@ count as one): `decode_mpx_s` reads all blocks with rasterio on all cores and do
 archive; `odc_stac_mpx_s` and `rioxarray_mpx_s` make masked maximum NDVI, count and cover and write
 them to Zarr. `*_reproject_mpx_s` brings UTM files to an Albers grid (bilinear, quality: nearest).
 Each side runs in a process of its own, after one small run (imports, compiled code); the sides take
-turns, figures are medians. On the same grid all sides must agree. `--scaling` fits exponents of
-this project's processor seconds over four numbers of scenes and four areas instead.
+turns, figures are medians. On the same grid all sides must agree. `scenes_exponent` and
+`area_exponent` are those of this project's processor seconds over four numbers of scenes and four
+areas (`--scaling`: nothing else; `--no-scaling`: all but them).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import math
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.errors import NotGeoreferencedWarning
 
 from benchmarks.imagery_files import BANDS, Case, make, region_file
 from benchmarks.imagery_scaling import measure_scaling
@@ -97,6 +100,9 @@ def rio(case: Case, warm: Case) -> dict[str, float]:
 def _peer(work: Callable[[Case, Path], None], case: Case, warm: Case) -> dict[str, float]:
     import zarr
 
+    # NumPy's remarks on NaN, from within Dask's threads: not about the peers' results.
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     work(warm, Path(warm.folder) / "peer.zarr")
     out = Path(case.folder) / "peer.zarr"
     shutil.rmtree(out, ignore_errors=True)
@@ -185,23 +191,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Run and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks imagery", description=__doc__)
     parser.add_argument("--size", type=int, default=3660, help="side of the files, pixels")
-    parser.add_argument("--dates", type=int, default=10, help="dates, at most 28")
+    parser.add_argument("--dates", type=int, default=10, help="dates")
     parser.add_argument("--tile", type=int, help="write tile of the grid, pixels (default 1024)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each side")
     parser.add_argument("--no-peers", action="store_true", help="decoding and this project only")
-    parser.add_argument(
-        "--scaling",
-        action="store_true",
-        help="instead: exponents of the cost over scenes and over area, four sizes each",
-    )
+    parser.add_argument("--scaling", action="store_true", help="exponents only")
+    parser.add_argument("--no-scaling", action="store_true", help="no exponents")
     given = parser.parse_args(arguments)
-    if given.scaling:
-        print(json.dumps(measure_scaling(eco, given.tile or 1024, given.runs)))
-        return
     # Tiles are what runs side by side: with small ones cores do not stand idle at the end, and
     # memory stays low (2048: about 100 MiB more).
     tile = given.tile or 1024
-    print(json.dumps(measure(given.size, given.dates, tile, given.runs, not given.no_peers)))
+    found: dict[str, Any] = {}
+    if not given.scaling:
+        found |= measure(given.size, given.dates, tile, given.runs, not given.no_peers)
+    if not given.no_scaling:
+        found |= measure_scaling(eco, tile, min(given.runs, 3))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from rasterio.transform import from_origin
 BANDS = ("red", "nir", "qa")
 BLOCK = 512
 RESOLUTION = 30.0
+MOST_FILES = 28  # dates with pixels of their own
 ALBERS = "+proj=aea +lat_0=0 +lon_0=105 +lat_1=25 +lat_2=47 +ellps=GRS80 +units=m +no_defs"
 UTM = "EPSG:32649"
 CLEAR, CLOUD, SHADOW, SNOW, FILL = 21824, 22280, 23888, 30048, 1
@@ -54,7 +56,8 @@ class Case:
         return self.size * self.size * self.dates / 1e6
 
     def path(self, date: int, band: str) -> str:
-        return str(Path(self.folder) / "scenes" / f"202507{date + 1:02d}_{band}.tif")
+        day, minute = date % MOST_FILES + 1, date // MOST_FILES
+        return str(Path(self.folder) / "scenes" / f"202507{day:02d}T{minute:04d}_{band}.tif")
 
 
 def make(folder: Path, size: int, dates: int, reproject: bool, tile: int) -> Case:
@@ -72,6 +75,16 @@ def make(folder: Path, size: int, dates: int, reproject: bool, tile: int) -> Cas
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda date: _write_date(case, date, corner), range(dates)))
     return case
+
+
+def repeated(case: Case, folder: Path, dates: int) -> Case:
+    """Return a case of many scenes: the files of another one, linked under further dates."""
+    out = dataclasses.replace(case, folder=str(folder), dates=dates)
+    (folder / "scenes").mkdir(parents=True)
+    for date in range(dates):
+        for band in BANDS:
+            Path(out.path(date, band)).hardlink_to(case.path(date % case.dates, band))
+    return out
 
 
 def _write_date(case: Case, date: int, corner: tuple[float, float]) -> None:
@@ -132,8 +145,8 @@ def region_file(case: Case, name: str) -> Path:
             "access": {
                 "type": "scene_files",
                 "path": "../scenes",
-                "pattern": r"(?P<date>\d{8})_(?P<asset>red|nir|qa)\.tif$",
-                "date_format": "%Y%m%d",
+                "pattern": r"(?P<date>\d{8}T\d{4})_(?P<asset>red|nir|qa)\.tif$",
+                "date_format": "%Y%m%dT%H%M",
             },
             "bands": {
                 "red": {"asset": ["red"]} | band,

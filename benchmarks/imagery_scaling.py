@@ -1,4 +1,8 @@
-"""How the cost of compositing grows with scenes and area: fitted exponents, 1 is linear."""
+"""How the cost of compositing grows with scenes and area: fitted exponents, 1 is linear.
+
+Sizes are large enough for what does not grow (opening the archive, products and writing where only
+scenes grow) to weigh little: nothing is subtracted.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.imagery_files import Case, make
+from benchmarks.imagery_files import MOST_FILES, Case, make, repeated
 from benchmarks.processes import alone, median
 
-DATES = (4, 8, 16, 28)
-TILES = (2, 3, 4, 5)  # tiles a side
+DATES = (128, 256, 512, 1024)  # scenes over one area: the same files under many names
+AREA = 1024  # pixels a side of that area
+TILES = (3, 4, 6, 8)  # tiles a side
 FEW = 4  # dates in the cases of growing area
 
 
@@ -22,26 +27,10 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
-def deviation(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """Return the largest relative distance of a cost from the best line a + b size.
-
-    The fixed part a (a new archive, products that do not depend on the number of scenes) pulls
-    exponents of small cases below 1; a line stays a line.
-    """
-    x, y = np.asarray(sizes, float), np.asarray(costs, float)
-    slope, start = np.polyfit(x, y, 1, w=1 / y)
-    return float(np.abs((start + slope * x) / y - 1).max())
-
-
 def measure_scaling(
     work: Callable[[Case, Case], dict[str, float]], tile: int, runs: int
 ) -> dict[str, Any]:
     """Return exponents of processor seconds (other work on the machine does not count).
-
-    Exponents are of the cost as it is, and of the cost less a fixed part that is measured apart
-    from the sizes of the fit: over area, a run on a region of 96 x 96 pixels (opening archive and
-    files, one commit); over scenes, what runs on one and on two scenes leave for none (products,
-    writing and commits of the same tiles).
 
     Parameters
     ----------
@@ -56,29 +45,21 @@ def measure_scaling(
         home = Path(folder)
         warm = make(home / "warm", 96, 2, False, 96)
 
-        def cost(name: str, size: int, dates: int) -> tuple[float, float]:
-            case = make(home / name, size, dates, False, tile)
+        def cost(case: Case) -> tuple[float, float]:
             found = [alone(work, case, warm) for _ in range(runs)]
             return median(found, "cpu"), max(f["peak_mib"] for f in found)
 
-        nothing = median([alone(work, warm, warm) for _ in range(runs)], "cpu")
-        one, two = (cost(f"dates{n}", 2 * tile, n)[0] for n in (1, 2))
-        writing = max(0.0, 2 * one - two)
-        areas = [cost(f"area{n}", n * tile, FEW) for n in TILES]
-        scenes = [cost(f"dates{n}", 2 * tile, n) for n in DATES]
+        files = make(home / "dates", AREA, MOST_FILES, False, AREA // 2)
+        scenes = [cost(repeated(files, home / f"dates{n}", n)) for n in DATES]
+        areas = [cost(make(home / f"area{n}", n * tile, FEW, False, tile)) for n in TILES]
     squares = [n * n for n in TILES]
     return {
-        "area_exponent": round(exponent(squares, [c for c, _ in areas]), 3),
-        "area_exponent_less_fixed": round(exponent(squares, [c - nothing for c, _ in areas]), 3),
-        "scenes_exponent_less_fixed": round(exponent(DATES, [c - writing for c, _ in scenes]), 3),
-        "area_fixed_cpu_s": round(nothing, 3),
-        "scenes_fixed_cpu_s": round(writing, 3),
-        "area_off_line": round(deviation(squares, [c for c, _ in areas]), 3),
         "scenes_exponent": round(exponent(DATES, [c for c, _ in scenes]), 3),
-        "scenes_off_line": round(deviation(DATES, [c for c, _ in scenes]), 3),
-        "area_cpu_s": [round(c, 3) for c, _ in areas],
+        "area_exponent": round(exponent(squares, [c for c, _ in areas]), 3),
+        "scenes": list(DATES),
         "scenes_cpu_s": [round(c, 3) for c, _ in scenes],
-        "area_peak_mib": [round(p) for _, p in areas],
         "scenes_peak_mib": [round(p) for _, p in scenes],
-        "scaling_tile": tile,
+        "area_tiles": squares,
+        "area_cpu_s": [round(c, 3) for c, _ in areas],
+        "area_peak_mib": [round(p) for _, p in areas],
     }

@@ -369,11 +369,6 @@ def harmonised(catalog: Catalog, dataset_ids: tuple[str, ...], name: str) -> Cat
                 rule="coefficients hold for reflectances",
                 fix="leave out 'harmonisation' or the dataset",
             )
-        if dataset.access.type == "earth_engine":
-            raise UsageError(
-                f"dataset '{dataset_id}' comes from Earth Engine: it is not harmonised yet",
-                fix="read the scenes from STAC or a folder, or leave out 'harmonisation'",
-            )
         datasets[dataset_id] = dataset.model_copy(update={"harmonisation": name})
     changed = catalog.model_copy(update={"datasets": datasets})
     changed._path = catalog._path

@@ -29,6 +29,7 @@ from eco_index.scene_windows import Unusable, read_scene
 from eco_index.sources.address import leaves
 from eco_index.sources.raster import local_path, raster_env
 from eco_index.sources.scene import AssetFailure, Scene
+from eco_index.sources.tiff_blocks import carrying
 
 __all__ = ["NDVI_FILL", "VERSION", "Composite", "composite_tile", "parameters", "solar_day"]
 
@@ -150,14 +151,15 @@ def _highest(
         counts.begin_day(len(same_day))
         for item in same_day:
             dataset = catalog.get(item.scene.dataset, f"scene {item.scene.id}")
-            for part in _parts(item.scene, tile):
-                rows = slice(part.y0 - tile.y0, part.y1 - tile.y0)
-                try:
-                    _add(item, dataset, grid, part, rows, settings, out, counts, winner)
-                except Unusable as problem:
-                    failed.append(failure_of(item.scene, problem))
-                    whole = whole and part.y0 == tile.y0
-                    break
+            with carrying():
+                for part in _parts(item.scene, tile):
+                    rows = slice(part.y0 - tile.y0, part.y1 - tile.y0)
+                    try:
+                        _add(item, dataset, grid, part, rows, settings, out, counts, winner)
+                    except Unusable as problem:
+                        failed.append(failure_of(item.scene, problem))
+                        whole = whole and part.y0 == tile.y0
+                        break
         counts.end_day()
     return out, failed, whole
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from eco_index import kernel_bands, kernel_reduce, kernels
+from eco_index import composite_server, kernel_bands, kernel_reduce, kernels
 from eco_index.catalog import Catalog
 from eco_index.composite_parts import (
     Composite,
@@ -26,8 +26,9 @@ from eco_index.composite_parts import (
     solar_day,
     without,
 )
-from eco_index.compositing import NO_SOURCE, SPECTRAL, CompositeConfig, How
+from eco_index.compositing import NO_SOURCE, REFLECTANCE, SPECTRAL, CompositeConfig, How
 from eco_index.grid import Grid, Tile
+from eco_index.products import REFLECTANCE_RANGE
 from eco_index.scene_windows import SceneWindows, Unusable, read_scene
 from eco_index.sources.raster import raster_env
 from eco_index.sources.scene import AssetFailure, Scene
@@ -60,6 +61,9 @@ def composite_by_method(
         one of the bands they weigh.
     """
     items = numbered(scenes, how, how.settings)
+    here = [i for day in days_of(items, grid, tile, how.settings) for i in day]
+    if composite_server.wholly_served([i.scene for i in here], catalog, how.settings):
+        return composite_server.composite_on_server(here, catalog, grid, tile, how.settings)
     failures: list[AssetFailure] = []
     with raster_env():
         while True:
@@ -123,6 +127,8 @@ def _prepared(shape: tuple[int, int], settings: CompositeConfig) -> Composite:
         out.layers["source_index"] = np.full(shape, NO_SOURCE, np.uint16)
     if settings.snow_count:
         out.layers["snow_count"] = np.zeros(shape, np.uint16)
+    for band in settings.reflectance:
+        out.layers[f"{REFLECTANCE}{band}"] = np.full(shape, kernels.NDVI_FILL, np.int16)
     return out
 
 
@@ -153,7 +159,7 @@ def _block(
                 return out, [failure_of(item.scene, problem)]
             if found is not None:
                 add_scene(found, block, stack[layer], counts.now, kernels.NO_WINNER, 0)
-                for b, band in enumerate(bands):
+                for b, band in enumerate(bands if found.bands else ()):
                     _sample(found, band, block, stack[layer], spectra[b, layer])
             layer += 1
         counts.end_day()
@@ -166,14 +172,53 @@ def _block(
     chosen = out.layers[settings.basis]
     if settings.method == "medoid":
         numbers = np.array([item.number for item in here], np.uint16)
-        winner = out.layers.get("source_index", kernels.NO_WINNER)
-        kernel_reduce.medoid(stack, spectra, numbers, chosen, winner)
+        places = np.arange(len(here), dtype=np.uint16)
+        winner = np.full(block.shape, NO_SOURCE, np.uint16)
+        kernel_reduce.medoid(stack, spectra, places, chosen, winner)
+        _place_sources(out, winner, numbers)
+        for band in settings.reflectance if here else ():
+            layer = spectra[bands.index(band)]
+            won = np.where(winner == NO_SOURCE, 0, winner)[None]
+            value = np.take_along_axis(layer, won.astype(np.intp), axis=0)[0]
+            value[winner == NO_SOURCE] = np.nan
+            out.layers[f"{REFLECTANCE}{band}"][:] = stored_reflectance(value)
     elif settings.method == "geometric_median":
-        kernel_reduce.geometric_median(stack, spectra, chosen)
+        kept = len(bands) if settings.reflectance else 0
+        centres = np.full((kept, *block.shape), np.nan, np.float32)
+        kernel_reduce.geometric_median(stack, spectra, chosen, centres)
+        for band in settings.reflectance:
+            value = centres[bands.index(band)]
+            out.layers[f"{REFLECTANCE}{band}"][:] = stored_reflectance(value)
     else:
-        percent = 50.0 if settings.percentile is None else settings.percentile
-        kernel_reduce.percentile(stack, percent / 100, chosen)
+        kernel_reduce.percentile(stack, settings.fraction, chosen)
     return out, []
+
+
+def _place_sources(out: Composite, winner: np.ndarray, numbers: np.ndarray) -> None:
+    """Write the numbers of the winning scenes, where the index layer is wanted."""
+    if "source_index" in out.layers:
+        seen = winner != NO_SOURCE
+        out.layers["source_index"][seen] = numbers[winner[seen]]
+
+
+def stored_reflectance(values: np.ndarray) -> np.ndarray:
+    """Return reflectances as stored: int16 x 1e-4, rounded half away from zero.
+
+    Parameters
+    ----------
+    values : float32[h, w]
+        NaN where missing.
+
+    Returns
+    -------
+    int16[h, w]
+        -32768 where missing or beyond `products.REFLECTANCE_RANGE`.
+    """
+    scaled = values.astype(np.float64) * 1e4
+    rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+    low, high = (1e4 * limit for limit in REFLECTANCE_RANGE)
+    good = (rounded >= low) & (rounded <= high)  # false where missing
+    return np.where(good, rounded, kernels.NDVI_FILL).astype(np.int16)
 
 
 def _sample(found: SceneWindows, band: str, block: Tile, ndvi: np.ndarray, out: np.ndarray) -> None:
@@ -197,14 +242,17 @@ def _best_pixel(
     settings, scores = how.settings, how.settings.scores
     out = _prepared(tile.shape, settings)
     counts = Counts(out, settings)
-    winner = out.layers.get("source_index", kernels.NO_WINNER)
+    winner = np.full(tile.shape, NO_SOURCE, np.uint16)
+    days = list(days_of(items, grid, tile, settings))
+    numbers = np.array([item.number for day in days for item in day], np.uint16)
+    place = -1  # of the scene among those that touch the tile
     best = np.full(tile.shape, -1.0)
     ndvi = np.empty(tile.shape, np.int16)
     distance = np.empty(tile.shape, np.int32)
-    for same_day in days_of(items, grid, tile, settings):
+    for same_day in days:
         counts.begin_day(len(same_day))
         for item in same_day:
-            scene = item.scene
+            scene, place = item.scene, place + 1
             dataset = catalog.get(scene.dataset, f"scene {scene.id}")
             try:
                 found = read_scene(
@@ -231,9 +279,16 @@ def _best_pixel(
                 best,
                 out.layers[settings.basis],
                 winner,
-                item.number,
+                place,
             )
+            won = np.where(winner == place, ndvi, kernels.NDVI_FILL).astype(np.int16)
+            for band in settings.reflectance:
+                values = np.full(tile.shape, np.nan, np.float32)
+                _sample(found, band, tile, won, values)
+                layer = out.layers[f"{REFLECTANCE}{band}"]
+                np.copyto(layer, stored_reflectance(values), where=won != kernels.NDVI_FILL)
         counts.end_day()
+    _place_sources(out, winner, numbers)
     return out, []
 
 

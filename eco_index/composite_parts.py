@@ -155,6 +155,10 @@ def add_scene(
     if "snow" in counts:
         geometry = qa_place.as_tuple()
         kernel_masks.count_code(tile.y0, tile.x0, lut, qa, geometry, sensors.SNOW, counts["snow"])
+    if not found.bands:  # nothing is clear
+        geometry = qa_place.as_tuple()
+        kernel_masks.count_observed(tile.y0, tile.x0, lut, qa, geometry, counts["observed"])
+        return
     target = (tile.y0, tile.x0, highest, counts["clear"], counts["observed"], lut)
     if "ndvi" in found.bands:
         index = found.bands["ndvi"]

@@ -14,7 +14,14 @@ import numpy as np
 from pyproj import CRS
 
 from eco_index.catalog import Catalog, Dataset
-from eco_index.composite_parts import Composite, Numbered, days_of, failure_of, numbered
+from eco_index.composite_parts import (
+    NDVI_FILL,
+    Composite,
+    Numbered,
+    days_of,
+    failure_of,
+    numbered,
+)
 from eco_index.composite_rules import Judged, judge
 from eco_index.compositing import CompositeConfig
 from eco_index.errors import EcoError, InputError, UsageError
@@ -93,6 +100,8 @@ def composite_on_server(
     out = Composite.empty(tile.shape)
     if settings.snow_count:
         out.layers["snow_count"] = np.zeros(tile.shape, np.uint16)
+    if settings.basis != "ndvi_max":
+        out.layers[settings.basis] = np.full(tile.shape, NDVI_FILL, np.int16)
     out.failures = tuple(failures)
     return out
 
@@ -104,12 +113,34 @@ def check(dataset: Dataset, dataset_id: str, settings: CompositeConfig) -> None:
         raise UsageError(
             f"dataset '{dataset_id}' is reduced by Earth Engine, which cannot do '{gap}'",
             where="section 'composite' of the region file",
-            rule="reduce: server knows the highest NDVI, clear and all observations, snow; by "
-            "observation or by day",
+            rule="reduce: server knows the highest NDVI, median and percentile, clear and all "
+            "observations, snow; by observation or by day",
             fix=f"leave out '{gap}', or write 'reduce: here' in the dataset's access",
         )
-    if dataset.harmonisation is not None:
-        raise UsageError(f"dataset '{dataset_id}' is reduced by Earth Engine: not harmonised")
+
+
+def wholly_served(scenes: Iterable[Scene], catalog: Catalog, settings: CompositeConfig) -> bool:
+    """Whether the service reduces all scenes by the region's method; False where it reduces none.
+
+    Raises
+    ------
+    UsageError
+        It reduces some of them, and the method needs all observations of a pixel at once.
+    """
+    served: dict[bool, set[str]] = {True: set(), False: set()}
+    for scene in scenes:
+        dataset = catalog.get(scene.dataset, f"scene {scene.id}")
+        served[reduced_on_server(dataset)].add(scene.dataset)
+    if served[True] and served[False] and settings.method != "maximum_ndvi":
+        there, here = (", ".join(sorted(served[way])) for way in (True, False))
+        raise UsageError(
+            f"Earth Engine reduces {there}, but {here} is read here: '{settings.method}' needs all "
+            "observations of a pixel in one place",
+            where="section 'composite' of the region file",
+            rule="only the highest NDVI of two parts is that of the whole",
+            fix="write 'reduce: here' in the access of those datasets, or use maximum_ndvi",
+        )
+    return bool(served[True]) and not served[False]
 
 
 def estimate(scenes: Iterable[Scene], tiles: Iterable[Tile], settings: CompositeConfig) -> Cost:
@@ -131,7 +162,7 @@ def estimate(scenes: Iterable[Scene], tiles: Iterable[Tile], settings: Composite
     """
     if not list(scenes):
         return Cost(0, 0)
-    itemsize = _itemsize(Wanted((), (), settings.snow_count))
+    itemsize = _itemsize(Wanted((), (), settings.snow_count, _percentile_of(settings)))
     limits, requests, size = Limits.from_env(), 0, 0
     for tile in tiles:
         parts = list(_parts(tile, itemsize, limits))
@@ -157,7 +188,12 @@ def wanted_of(
         tuple((rule, tuple(ids)) for rule, ids in alone.items()),
         tuple(tuple(found) for _, found in sorted(days.items())),
         settings.snow_count,
+        _percentile_of(settings),
     )
+
+
+def _percentile_of(settings: CompositeConfig) -> tuple[str, float] | None:
+    return None if settings.method == "maximum_ndvi" else (settings.basis, settings.fraction)
 
 
 def expected_of(

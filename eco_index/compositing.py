@@ -15,6 +15,14 @@ Method = Literal["maximum_ndvi", "median", "percentile", "medoid", "geometric_me
 CHOOSING = ("maximum_ndvi", "medoid", "best_pixel")
 #: Methods that compare spectra, and so may weigh further bands than red and near infrared.
 SPECTRAL = ("medoid", "geometric_median")
+#: Methods whose composite has a spectrum: reflectance layers go with them.
+WITH_SPECTRUM = ("medoid", "geometric_median", "best_pixel")
+#: Reflectance layers are named by their band: ``reflectance_red``.
+REFLECTANCE = "reflectance_"
+#: Layer of a period that holds the composite over its growing season.
+SEASON_LAYER = "ndvi_season"
+#: Methods that a service can reduce by, with the same result.
+ON_SERVER = ("maximum_ndvi", "median", "percentile")
 VERSION = 1  # of everything but the plain maximum: changes when results change
 #: Scenes on the list of a month: one less than what the index layer can hold.
 NO_SOURCE = 65535
@@ -85,6 +93,30 @@ class Interpolation(Strict):
     max_gap: int = Field(ge=1, le=10, description="longest run of missing months that is filled")
 
 
+class Season(Strict):
+    """One composite over the growing season of a period, made from its scenes.
+
+    A median of monthly medians is not the median of the season: here all clear observations of the
+    season's months are reduced at once. (The highest NDVI of the season is that of its months.)
+    """
+
+    method: Literal["median", "percentile", "medoid", "geometric_median", "best_pixel"]
+    percentile: float | None = Field(None, ge=0, le=100)
+    best_pixel: BestPixel | None = None
+
+    def settings(self, monthly: CompositeConfig) -> CompositeConfig:
+        """Return what a composite is told; masks, counts and bands are those of the months."""
+        spectral = self.method in SPECTRAL
+        return CompositeConfig(
+            method=self.method,
+            percentile=self.percentile,
+            best_pixel=self.best_pixel,
+            bands=monthly.bands if spectral else (),
+            dilation=monthly.dilation,
+            count=monthly.count,
+        )
+
+
 class CompositeConfig(Strict):
     """Method and options of the monthly composite; the defaults are maximum NDVI, nothing else."""
 
@@ -100,7 +132,17 @@ class CompositeConfig(Strict):
     )
     source_index: bool = Field(False, description="layer that says which scene a value is from")
     snow_count: bool = Field(False, description="layer with the number of snowy observations")
+    reflectance: tuple[str, ...] = Field(
+        (), description="bands whose reflectance is stored beside the composite's NDVI"
+    )
     interpolation: Interpolation | None = None
+    season: Season | None = None
+
+    @model_validator(mode="after")
+    def _season_fits(self) -> CompositeConfig:
+        if self.season is not None:
+            self.season.settings(self)  # refuses what does not go together
+        return self
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> CompositeConfig:
@@ -113,6 +155,20 @@ class CompositeConfig(Strict):
         known = {"red", "nir", "ndvi"} & set(self.bands)
         if known or len(set(self.bands)) < len(self.bands):
             raise ValueError("'bands' are those beside red and nir, each once")
+        if self.reflectance and self.method not in WITH_SPECTRUM:
+            raise ValueError(
+                f"a {self.method} composite of NDVI has no spectrum: 'reflectance' goes with "
+                f"{', '.join(WITH_SPECTRUM)}"
+            )
+        weighed = ("red", "nir", *self.bands)
+        lacking = [b for b in self.reflectance if b not in weighed]
+        if len(set(self.reflectance)) < len(self.reflectance) or "ndvi" in self.reflectance:
+            raise ValueError("'reflectance' names bands, each once")
+        if self.method in SPECTRAL and lacking:
+            raise ValueError(
+                f"{self.method} has a value only in the bands it weighs: add {', '.join(lacking)} "
+                "to 'bands'"
+            )
         if self.source_index and self.method not in CHOOSING:
             raise ValueError(
                 f"a {self.method} composite is not the value of one scene: 'source_index' goes "
@@ -127,24 +183,37 @@ class CompositeConfig(Strict):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Layers of the monthly group beyond those that every cube has."""
+        """Layers beyond those that every cube has, of whatever group."""
         wanted = {
             self.basis: self.method != "maximum_ndvi",
             "source_index": self.source_index,
             "snow_count": self.snow_count,
             "ndvi_filled": self.interpolation is not None,
             "ndvi_filled_flag": self.interpolation is not None,
+            SEASON_LAYER: self.season is not None,
         }
-        return tuple(name for name, given in wanted.items() if given)
+        found = tuple(name for name, given in wanted.items() if given)
+        return (*found, *(f"{REFLECTANCE}{band}" for band in self.reflectance))
+
+    @property
+    def also_read(self) -> tuple[str, ...]:
+        """Bands that are read of every scene beside red and near infrared."""
+        more = self.reflectance if self.method == "best_pixel" else self.bands
+        return tuple(band for band in more if band not in ("red", "nir"))
 
     @property
     def server_gap(self) -> str:
         """What of this section a service that reduces composites cannot do; empty if nothing."""
-        if self.method != "maximum_ndvi":
+        if self.method not in ON_SERVER:
             return f"method: {self.method}"
         if self.dilation:
             return "dilation"
         return "source_index" if self.source_index else ""
+
+    @property
+    def fraction(self) -> float:
+        """Place of the percentile between the lowest and the highest value, 0 to 1."""
+        return 0.5 if self.percentile is None else self.percentile / 100
 
     @property
     def scores(self) -> BestPixel:
@@ -156,7 +225,8 @@ class CompositeConfig(Strict):
 
     def parameters(self) -> dict[str, Any]:
         """Return what changes the composites themselves, for digests; empty for the defaults."""
-        found = {k: v for k, v in self.declared().items() if k != "interpolation"}
+        later = ("interpolation", "season")  # made of finished months
+        found = {k: v for k, v in self.declared().items() if k not in later}
         if self.method == "best_pixel":
             found["best_pixel"] = self.scores.model_dump(mode="json")
         if self.dilation:
@@ -164,6 +234,13 @@ class CompositeConfig(Strict):
         else:
             found.pop("dilation", None)
         return found | {"version": VERSION} if found else {}
+
+    def season_parameters(self) -> dict[str, Any]:
+        """Return what changes the season's composite beside the months', for digests."""
+        if self.season is None:
+            return {}
+        found = self.season.settings(self).parameters()
+        return found | {"version": VERSION, "layer": SEASON_LAYER}
 
 
 @dataclass(frozen=True)

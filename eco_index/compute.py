@@ -1,9 +1,11 @@
-"""The committer: hands tiles to workers, commits each as it comes back, pins finished periods."""
+"""The committer: hands tiles to workers, commits them as they come back, pins finished periods."""
 
 from __future__ import annotations
 
 import logging
+import math
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from eco_index import cover
 from eco_index.compositing import How
 from eco_index.cover_fit import ensure_end_members
-from eco_index.cube import Archive
+from eco_index.cube import Archive, CubeView
 from eco_index.digests import period_digest
 from eco_index.errors import EcoError, InputError
 from eco_index.executor import Workers, run_bounded
-from eco_index.grid import Grid
+from eco_index.grid import Grid, Tile
 from eco_index.months import check_failed_share, exclude_scenes
 from eco_index.period import Month, Period
 from eco_index.tasks import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("eco_index")
 Progress = Callable[[str, int, int, str], None]
 OpenWorkers = Callable[[], Workers]
+COMMIT_AFTER = 1.0  # seconds: tasks that finish within one share a commit
 
 
 @dataclass
@@ -170,12 +173,19 @@ def compute_products(
     pending = [p for p in tasks if p.state != "done" and p.task.tile not in unfinished]
     outcome = Outcome()
     if pending:
+        scenes = season_scenes(region, period, view, index)
         outcome = execute(
             archive,
             workers(),
             run_product,
             pending,
-            lambda p: ProductJob(archive.path, region, p.task.tile, period),  # type: ignore[arg-type]
+            lambda p: ProductJob(
+                archive.path,
+                region,
+                p.task.tile,  # type: ignore[arg-type]
+                period,
+                scenes.get(p.task.tile, ()) if p.task.tile is not None else (),
+            ),
             progress,
             "products",
         )
@@ -189,6 +199,16 @@ def compute_products(
     return outcome
 
 
+def season_scenes(
+    region: Region, period: Period, view: CubeView, index: TileIndex
+) -> dict[Tile, tuple[Scene, ...]]:
+    """Return the scenes of a period's growing season by tile; {} where none are asked for."""
+    if region.config.composite.season is None:
+        return {}
+    manifests = [view.manifest(month) for month in region.config.season_months(period)]
+    return dict(index.touching([s for m in manifests if m is not None for s in m.scenes]))
+
+
 def execute(
     archive: Archive,
     workers: Workers,
@@ -198,7 +218,7 @@ def execute(
     progress: Progress,
     stage: str,
 ) -> Outcome:
-    """Run tasks on workers and commit each when it is finished, one after the other.
+    """Run tasks on workers and commit them as they finish, those of a second together.
 
     Raises
     ------
@@ -208,6 +228,7 @@ def execute(
     """
     outcome = Outcome()
     stopped: list[EcoError] = []
+    batch = _Batch(archive)
 
     def until_stopped() -> Iterable[PlannedTask]:
         for planned in tasks:
@@ -215,31 +236,77 @@ def execute(
                 return
             yield planned
 
+    def commit() -> None:
+        try:
+            outcome.done += batch.commit()
+        except EcoError as problem:
+            stopped.append(problem)
+
     progress(stage, 0, len(tasks), "")
-    answers = run_bounded(workers, function, until_stopped(), lambda p: (archive.fork(), job_of(p)))
-    for finished, (planned, result, error) in enumerate(answers, 1):
+    answers = run_bounded(
+        workers, function, until_stopped(), lambda p: (archive.fork(), job_of(p)), COMMIT_AFTER
+    )
+    finished = 0
+    for answer in answers:
+        if answer is None:
+            commit()
+            continue
+        planned, result, error = answer
         task = planned.task
+        finished += 1
         if error is None and not result.failures:
-            try:
-                archive.commit(
-                    task.id, {task.id: planned.record(result.receipt)}, forks=[result.fork]
-                )
-                outcome.done += 1
-            except EcoError as problem:
-                error = problem
+            batch.add(planned, result)
+            if batch.due:
+                commit()
         elif error is None:
             outcome.unreadable.setdefault(task.time_id, []).extend(result.failures)
-        if isinstance(error, EcoError):
+        elif isinstance(error, EcoError):
             stopped.append(error)
         elif isinstance(error, Exception):
             log.error("%s failed", task.id, exc_info=error)
             outcome.failed.append((task.id, f"{type(error).__name__}: {error}"))
-        elif error is not None:
+        else:
+            commit()
             raise error
         progress(stage, finished, len(tasks), task.id)
+    commit()
     if stopped:
         raise stopped[0]
     return outcome
+
+
+class _Batch:
+    """Finished tasks that become one commit: their number, not only their size, costs time.
+
+    A task waits for others at most about COMMIT_AFTER seconds.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.waiting: list[tuple[PlannedTask, Result]] = []
+        self.last = -math.inf
+
+    @property
+    def due(self) -> bool:
+        """Whether the last commit is long enough ago."""
+        return time.monotonic() - self.last >= COMMIT_AFTER
+
+    def add(self, planned: PlannedTask, result: Result) -> None:
+        self.waiting.append((planned, result))
+
+    def commit(self) -> int:
+        """Commit what waits, all or nothing, and return how many tasks that were."""
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return 0
+        first, more = waiting[0][0].task.id, len(waiting) - 1
+        self.archive.commit(
+            f"{first} and {more} more" if more else first,
+            {planned.task.id: planned.record(result.receipt) for planned, result in waiting},
+            forks=[result.fork for _, result in waiting],
+        )
+        self.last = time.monotonic()
+        return len(waiting)
 
 
 def tags_of(tags: Iterable[str], period: Period) -> list[str]:

@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from eco_index import yamlio
 from eco_index.catalog import Catalog, Written, harmonised, load_catalog
-from eco_index.compositing import SPECTRAL, CompositeConfig
+from eco_index.compositing import ON_SERVER, SPECTRAL, CompositeConfig
 from eco_index.errors import UsageError
 from eco_index.grid import Grid, require_equal_area
 from eco_index.period import Month, Period
@@ -269,22 +269,58 @@ def _declare_bands(config: RegionConfig, catalog: Catalog) -> None:
     UsageError
         A dataset does not have them.
     """
-    composite = config.composite
-    if composite.method not in SPECTRAL:
+    composite, season = config.composite, config.composite.season
+    methods = (composite.method, *((season.method,) if season is not None else ()))
+    spectral = [m for m in methods if m in SPECTRAL]
+    if season is not None:
+        _check_season(config, catalog)
+    if not spectral and not composite.reflectance:
         return
-    wanted = ("red", "nir", *composite.bands)
+    who = spectral[0] if spectral else composite.method
+    wanted = ("red", "nir", *composite.also_read)
     for dataset_id in config.imagery:
         dataset = catalog.get(dataset_id, "the region's imagery")
         missing = [band for band in wanted if band not in dataset.bands]
         if missing or "ndvi" in dataset.bands:
             lacks = f"has no band {', '.join(missing)}" if missing else "is read by its band ndvi"
             raise UsageError(
-                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {composite.method}",
+                f"dataset '{dataset_id}' {lacks}: it cannot be composited by {who}",
                 where=f"{config.path}, key 'composite'; {catalog.path}",
-                rule=f"{composite.method} weighs the bands {', '.join(wanted)} of every dataset",
+                rule=f"{who} needs the bands {', '.join(wanted)} of every dataset",
                 fix="take out the dataset or the band, or choose another method",
             )
-        dataset._also_read = composite.bands
+        units = {b: dataset.bands[b].units for b in composite.reflectance}
+        others = [f"{b} ({u})" for b, u in units.items() if u not in ("1", "DN")]
+        if others:
+            raise UsageError(
+                f"these bands of dataset '{dataset_id}' are no reflectances: {', '.join(others)}",
+                where=f"{config.path}, key 'composite.reflectance'; {catalog.path}",
+                rule="layers of reflectance hold numbers without unit, stored x 1e-4",
+            )
+        dataset._also_read = composite.also_read
+
+
+def _check_season(config: RegionConfig, catalog: Catalog) -> None:
+    """Raise UsageError where the composite of the season could not be made after its months."""
+    season = config.composite.season
+    assert season is not None
+    where = f"{config.path}, key 'composite.season'"
+    ways = {getattr(catalog.get(d, where).access, "reduce", "here") for d in config.imagery}
+    if "server" in ways and (len(ways) > 1 or season.method not in ON_SERVER):
+        raise UsageError(
+            f"the season's {season.method} cannot be made with imagery that Earth Engine reduces",
+            where=where,
+            rule="it makes medians and percentiles, and needs all scenes of the region for them",
+            fix="write 'reduce: here' in the datasets' access, or leave out 'season'",
+        )
+    scored = season.best_pixel.sensors if season.best_pixel is not None else {}
+    unknown = sorted(set(scored) - set(config.imagery))
+    if unknown:
+        raise UsageError(
+            f"season.best_pixel.sensors names what is no imagery of the region: {unknown}",
+            where=where,
+            rule=f"for a season scores go by dataset: {', '.join(config.imagery)}",
+        )
 
 
 def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:

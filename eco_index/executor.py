@@ -114,7 +114,8 @@ def run_bounded[T](
     function: Callable[..., Any],
     items: Iterable[T],
     prepare: Callable[[T], tuple[Any, ...]],
-) -> Iterator[tuple[T, Any, BaseException | None]]:
+    patience: float | None = None,
+) -> Iterator[tuple[T, Any, BaseException | None] | None]:
     """Run `function` over items, at most two per worker outstanding, and yield as they finish.
 
     Parameters
@@ -128,10 +129,12 @@ def run_bounded[T](
     prepare : callable
         Makes the arguments of an item just before it is handed over: memory and open sessions
         are bounded by the number of workers, not by the number of items.
+    patience : float, optional
+        Seconds without an answer after which None is yielded, again and again.
 
     Yields
     ------
-    tuple
+    tuple or None
         item, result (None if it failed), error (None if it did not).
     """
     outstanding: dict[cf.Future[Any], T] = {}
@@ -148,7 +151,9 @@ def run_bounded[T](
                 outstanding[workers.pool.submit(function, *prepare(item))] = item
             if not outstanding:
                 return
-            finished, _ = cf.wait(outstanding, return_when=cf.FIRST_COMPLETED)
+            finished, _ = cf.wait(outstanding, patience, return_when=cf.FIRST_COMPLETED)
+            if not finished:
+                yield None
             for future in finished:
                 item = outstanding.pop(future)
                 error = future.exception()

@@ -101,6 +101,29 @@ def count_code(
 
 
 @_jit
+def any_code(qa: np.ndarray, lut: np.ndarray, code: int) -> bool:
+    """Whether any value of a flat window stands for `code`."""
+    k = 0
+    while k < qa.shape[0] and lut[qa[k]] != code:
+        k += 1
+    return k < qa.shape[0]
+
+
+@_jit
+def count_observed(
+    row0: int, col0: int, lut: np.ndarray, qa: np.ndarray, qa_geometry: Any, out: np.ndarray
+) -> None:
+    """Add 1 where a scene shows anything (nearest pixel of its quality band); see `add_red_nir`."""
+    height, width = out.shape
+    pos, index = np.empty((2, width)), np.empty(width, np.int64)
+    for r in range(height):
+        _positions(qa_geometry, row0 + r, col0, width, pos)
+        _nearest_row(qa_geometry, pos, width, index)
+        for k in range(width):
+            out[r, k] += index[k] >= 0 and lut[qa[np.uint64(index[k])]] != FILL
+
+
+@_jit
 def add_once(counts: np.ndarray, today: np.ndarray) -> None:
     """Count a day once, however many of its scenes show a pixel; empties `today`."""
     for y in range(counts.shape[0]):

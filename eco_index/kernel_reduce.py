@@ -341,11 +341,16 @@ def centre_of(
 
 
 @_jit
-def geometric_median(stack: np.ndarray, spectra: np.ndarray, out: np.ndarray) -> None:
+def geometric_median(
+    stack: np.ndarray, spectra: np.ndarray, out: np.ndarray, centres: np.ndarray
+) -> None:
     """Fill `out` with the NDVI of the geometric median of each pixel's spectra.
 
     Arguments as in `medoid`; the first two bands are red and near infrared, not below 0.
+    `centres`, float32[bands, h, w], is filled with the median itself, NaN where there is none; left
+    alone where it has no bands.
     """
+    kept = centres.shape[0]
     layers, height, width = stack.shape
     bands = spectra.shape[0]
     layer, sums = np.empty(layers, np.int64), np.empty(layers)
@@ -356,13 +361,19 @@ def geometric_median(stack: np.ndarray, spectra: np.ndarray, out: np.ndarray) ->
             count = _gather(stack, spectra, y, x, layer, points)
             if count == 0:
                 out[y, x] = NDVI_FILL
+                for b in range(kept):
+                    centres[b, y, x] = np.nan
                 continue
             if count == 1:
                 out[y, x] = stack[layer[0], y, x]
+                for b in range(kept):
+                    centres[b, y, x] = points[0, b]
                 continue
             centre_of(points, count, sums, centre, work)
             red, nir = max(centre[0], 0.0), max(centre[1], 0.0)
             out[y, x] = _rounded((nir - red) / (red + nir) * NDVI_SCALE)
+            for b in range(kept):
+                centres[b, y, x] = centre[b]
 
 
 @_jit

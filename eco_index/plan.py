@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eco_index.compositing import CompositeConfig
 from eco_index.cube import CubeView, TaskRecord, TimeAxis
 from eco_index.cube.archive import check_layout, open_archive
 from eco_index.cube.template import has_landcover
@@ -18,6 +17,7 @@ from eco_index.grid import Grid, Tile
 from eco_index.layer_faults import LayerFaults
 from eco_index.months import MonthPlan, ensure_overlap, plan_month
 from eco_index.period import Month, Period
+from eco_index.plan_cost import Cost, Tally, season_scenes
 from eco_index.products import products_of
 from eco_index.summary import read_summary
 from eco_index.tasks import (
@@ -33,7 +33,6 @@ from eco_index.tasks import (
 )
 
 if TYPE_CHECKING:
-    from eco_index.catalog import Catalog
     from eco_index.config import Region
     from eco_index.sources.scene import Scene
 
@@ -59,35 +58,6 @@ class PlannedAssessment:
             "state": self.state,
             "reason": self.reason,
         }
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the pending tasks would read and write.
-
-    Attributes
-    ----------
-    scenes : int
-        Scenes to read (a scene counts once, however many tiles it touches).
-    reads : int
-        Scene-tile pairs: how often a scene is opened.
-    bytes_to_read : int
-        Sum of the known sizes of the assets of these scenes.
-    unknown_sizes : int
-        Assets whose size the source does not say: `bytes_to_read` is without them.
-    pixels_to_write : int
-        Pixels over all tiles, times and products.
-    requests, request_bytes : int
-        What would be asked of Earth Engine (uncompressed answers); not in `bytes_to_read`.
-    """
-
-    scenes: int = 0
-    reads: int = 0
-    bytes_to_read: int = 0
-    unknown_sizes: int = 0
-    pixels_to_write: int = 0
-    requests: int = 0
-    request_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +130,7 @@ def plan(
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
     faults = LayerFaults(region)
-    tally = _Tally(grid, region.config.composite, region.catalog)
+    tally = Tally(grid, region.config.composite, region.catalog)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
         for month in region.config.period_months(period):
@@ -178,10 +148,13 @@ def plan(
             ensure_overlap(region, period, [months[m] for m in region.config.period_months(period)])
         products = _plan_products(region, period, tiles, composites, records, grid, reason)
         tasks += products
-        n_products = len(products_of(period.cadence, has_landcover(region)))
+        layers = region.config.composite.layers
+        n_products = len(products_of(period.cadence, has_landcover(region), layers))
+        season = season_scenes(region, period, months, index)
         for task in products:
             if task.state in ("new", "stale"):
                 tally.product(task.task, n_products)
+                tally.season(task.task, season)
         for programme in chosen:
             if period.cadence in region.programmes[programme].cadence:
                 found = _plan_assessment(region, programme, period, products, view)
@@ -214,73 +187,6 @@ def _layer_notes(
 
     for shift in shifts_of(region, layers, max(p.year for p in periods)):
         yield shift.note().en
-
-
-class _Tally:
-    def __init__(
-        self,
-        grid: Grid,
-        settings: CompositeConfig | None = None,
-        catalog: Catalog | None = None,
-    ) -> None:
-        self._settings = settings or CompositeConfig()
-        self._monthly = len(products_of("monthly", False, self._settings.layers))
-        self._grid, self._catalog = grid, catalog
-        self._scenes: dict[tuple[str, str], Scene] = {}
-        self._reads = self._pixels = self._requests = self._request_bytes = 0
-
-    def composite(self, task: Task, scenes: Sequence[Scene]) -> None:
-        self._scenes |= {(s.dataset, s.id): s for s in scenes}
-        self._reads += len(scenes)
-        self.product(task, self._monthly)
-        served = [s for s in scenes if _served(s)]
-        if served and task.tile is not None:
-            from eco_index import composite_server
-            from eco_index.sources import earthengine
-
-            reduced = []
-            for scene in served:
-                if self._catalog is None:
-                    continue
-                dataset = self._catalog.get(scene.dataset, f"scene {scene.id}")
-                if composite_server.reduced_on_server(dataset):
-                    composite_server.check(dataset, scene.dataset, self._settings)
-                    reduced.append(scene)
-            read = [s for s in served if s not in reduced]
-            if reduced and self._catalog is not None:
-                where = (self._catalog, self._grid, task.tile, self._settings)
-                if composite_server.is_received(scenes, *where):
-                    reduced = []
-            for asked in (
-                earthengine.estimate(read, self._grid, [task.tile]),
-                composite_server.estimate(reduced, [task.tile], self._settings),
-            ):
-                self._requests += asked.requests
-                self._request_bytes += asked.bytes
-
-    def product(self, task: Task, n_products: int) -> None:
-        assert task.tile is not None
-        height, width = task.tile.shape
-        self._pixels += height * width * n_products
-
-    def cost(self) -> Cost:
-        files = [s for s in self._scenes.values() if not _served(s)]
-        sizes = [a.size for s in files for a in s.assets.values()]
-        known = [size for size in sizes if size is not None]
-        return Cost(
-            len(self._scenes),
-            self._reads,
-            sum(known),
-            len(sizes) - len(known),
-            self._pixels,
-            self._requests,
-            self._request_bytes,
-        )
-
-
-def _served(scene: Scene) -> bool:
-    """Tell scenes of a service that is asked by window from files that are read."""
-    return any(a.href.startswith("ee://") for a in scene.assets.values())
 
 
 def _plan_composites(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from eco_index.compositing import NO_SOURCE
+from eco_index.compositing import NO_SOURCE, REFLECTANCE, SEASON_LAYER
 from eco_index.yamlio import Text
 
 GROUPS = ("monthly", "half_yearly", "yearly")
@@ -96,6 +96,10 @@ LUCC_LEVEL1: dict[int, Text] = {
 }
 
 
+#: What a stored reflectance may be; beyond it a value is missing.
+REFLECTANCE_RANGE = (-1.0, 3.2767)
+
+
 def _ndvi(method: str, zh: str, en: str, cell_methods: str) -> Product:
     """Record of the NDVI composite of another method than the maximum."""
     return Product(
@@ -109,6 +113,22 @@ def _ndvi(method: str, zh: str, en: str, cell_methods: str) -> Product:
         scale=1e-4,
         cell_methods=cell_methods,
         standard_name="normalized_difference_vegetation_index",
+        optional=True,
+    )
+
+
+def _reflectance(layer: str) -> Product:
+    """Record of a reflectance layer: bands are named by the catalogue, so there is no list."""
+    band = layer.removeprefix(REFLECTANCE)
+    return Product(
+        layer,
+        ("monthly",),
+        "int16",
+        -32768,
+        "1",
+        Text(zh=f"合成影像的反射率：{band}波段", en=f"reflectance of the composite, band {band}"),
+        REFLECTANCE_RANGE,
+        scale=1e-4,
         optional=True,
     )
 
@@ -244,6 +264,21 @@ PRODUCTS: dict[str, Product] = {
             "time: point (comment: observation of the highest score)",
         ),
         Product(
+            SEASON_LAYER,
+            _PERIODS,
+            "int16",
+            -32768,
+            "1",
+            Text(
+                zh="生长季NDVI合成（由整季影像直接合成）",
+                en="NDVI composite of the growing season, made from its scenes",
+            ),
+            (-1.0, 1.0),
+            scale=1e-4,
+            standard_name="normalized_difference_vegetation_index",
+            optional=True,
+        ),
+        Product(
             "source_index",
             ("monthly",),
             "uint16",
@@ -315,10 +350,13 @@ def products_of(group: str, with_landcover: bool, layers: Collection[str] = ()) 
     layers : collection of str
         Optional products it asks for (`CompositeConfig.layers`).
     """
-    return [
+    found = [
         p
         for p in PRODUCTS.values()
         if group in p.groups
         and (with_landcover or not p.needs_landcover)
         and (not p.optional or p.id in layers)
     ]
+    if group == "monthly":
+        found += [_reflectance(name) for name in layers if name.startswith(REFLECTANCE)]
+    return found

@@ -18,7 +18,6 @@ from eco_index.grid import Grid, Tile
 from eco_index.sources.opening import crs_wkt, open_asset, read_asset
 from eco_index.sources.raster import give_back, short_reason
 from eco_index.sources.scene import Asset, Scene
-from eco_index.sources.tiff_blocks import read_window
 
 # Codes as they are: the look-up table of a mask that was looked up already.
 _IDENTITY = np.minimum(np.arange(65536), sensors.BAD).astype(np.uint8)
@@ -62,7 +61,8 @@ class SceneWindows:
     lut : uint8[65536]
         Code of every value of `qa`.
     bands : dict of Layer
-        Everything else that was asked for.
+        Everything else that was asked for; empty where no pixel of the quality band is clear: then
+        nothing else is read.
     cloud_distance2 : int32, 1-d, or None
         Squared distance to the next cloud or shadow, pixels of the quality band, if asked for.
     qa_pixel_m : float
@@ -118,7 +118,8 @@ def _read_scene(
 ) -> SceneWindows | None:
     assert dataset.mask is not None  # the catalogue refuses imagery without mask
     mask_band = dataset.mask.band
-    # The mask first: where it has nothing to say about the tile, nothing else is read.
+    # The mask first: where it has nothing to say about the tile, or nothing is clear, nothing else
+    # is read. Overcast scenes are many, and the mask is the smallest of the files.
     mask, *others = reversed(sensors.needed_bands(dataset))
     assert mask == mask_band
     asset, decode = _asset(scene, dataset, mask)
@@ -153,7 +154,10 @@ def _read_scene(
         _grow(codes, reach_cloud, sensors.CLOUD)
         _grow(codes, reach_shadow, sensors.SHADOW)
         qa, lut = _cut(codes, window, placement.window), _IDENTITY
-    bands = {}
+    flat = None if distance is None else distance.ravel()
+    bands: dict[str, Layer] = {}
+    if not kernel_masks.any_code(qa.ravel(), lut, sensors.CLEAR):
+        return SceneWindows(qa.ravel(), placement, lut, bands, flat, size)
     for band in others:
         asset, decode = _asset(scene, dataset, band)
         source = _open(asset, band, dataset)
@@ -166,7 +170,6 @@ def _read_scene(
         bands[band] = Layer(
             data.ravel(), place, _with_nodata(decode, _nodata(decode, source, asset))
         )
-    flat = None if distance is None else distance.ravel()
     return SceneWindows(qa.ravel(), placement, lut, bands, flat, size)
 
 
@@ -215,10 +218,7 @@ def _place(source: Any, band: str, grid: Grid, tile: Tile, nearest: bool) -> war
 
 def _read(source: Any, asset: Asset, band: str, dataset: Dataset, window: Window) -> np.ndarray:
     try:
-        quick = read_window(source, window) if asset.band == 1 else None
-        return (
-            read_asset(source, asset.href, asset.band, window, dataset) if quick is None else quick
-        )
+        return read_asset(source, asset.href, asset.band, window, dataset)
     except (RasterioError, OSError) as error:
         raise Unusable(band, f"cannot be read: {short_reason(error)}") from None
     except InputError as error:

@@ -44,6 +44,7 @@ class Zone(Strict):
     attributes: dict[str, str] = Field(default_factory=dict)
     area_km2: float = Field(ge=0, description="equal-area size of the polygon")
     pixels_km2: float = Field(ge=0, description="area of the zone's pixels on the grid")
+    layer: str = Field("", description="layer of it where that is not the programme's")
 
 
 class Row(Strict):
@@ -72,6 +73,7 @@ class Row(Strict):
     evidence: Evidence
     provisional: bool
     trace: str = Field(description="key for `eco trace`, unique within a region and period")
+    note: Text | None = Field(None, description="why there is no value, or what it stands on")
 
 
 class SubIndex(Strict):
@@ -209,6 +211,18 @@ class Failure(Strict):
     reason: str
 
 
+class SceneMark(Strict):
+    """What must be known of how good some scenes are: a mark, and how many carry it."""
+
+    dataset: str
+    title: Text = Field(description="of the dataset")
+    mark: str
+    text: Text
+    lower: bool = Field(description="whether such a scene is worth less than others")
+    scenes: int
+    of: int = Field(description="all scenes of the dataset")
+
+
 class InputDataset(Strict):
     """A dataset that was read."""
 
@@ -242,6 +256,7 @@ class MethodOption(Strict):
 
     title: Text
     choices: dict[str, Text]
+    default: str = ""
     given_by_unit: bool = Field(False, description="a fact of the unit, not a choice of the user")
 
 
@@ -335,10 +350,16 @@ class Summary(Strict):
     )
     quality: tuple[MonthQuality, ...]
     failures: tuple[Failure, ...]
+    scene_marks: tuple[SceneMark, ...] = ()
     inputs: tuple[InputDataset, ...]
     methods: tuple[MethodUse, ...]
     notes: tuple[Text, ...] = ()
     provenance: Provenance
+
+    @property
+    def own_zones(self) -> tuple[Zone, ...]:
+        """Zones of the programme's layer and their totals, without those of other layers."""
+        return tuple(z for z in self.zones if not z.layer)
 
     @model_validator(mode="after")
     def _consistent(self) -> Summary:

@@ -279,6 +279,9 @@ def product_tasks(
         from eco_index.indices import gaps
 
         shared["interpolation"] = interpolation.model_dump() | {"version": gaps.VERSION}
+    season = region.config.composite.season_parameters()
+    if season:  # the scenes themselves are in the composites' digests
+        shared["season_composite"] = season
     planned = []
     for tile in tiles:
         needed = [composites[Task("composite", m.id, tile).id] for m in months]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eco_index.compositing import SEASON_LAYER, How
 from eco_index.cube import read_tile, write_tile
 from eco_index.cube.storage import translate
 from eco_index.errors import EcoError, InputError
@@ -20,7 +21,6 @@ from eco_index.products import PRODUCTS
 
 if TYPE_CHECKING:
     from eco_index.catalog import Catalog
-    from eco_index.compositing import How
     from eco_index.config import Region
     from eco_index.sources.scene import AssetFailure, Scene
 
@@ -46,6 +46,7 @@ class ProductJob:
     region: Region
     tile: Tile
     period: Period
+    season_scenes: tuple[Scene, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ def run_product(fork: Any, job: ProductJob) -> Result:
 
     monthly = read_monthly(fork, job.region, job.period, job.tile)
     arrays = compute_period(job.region, job.tile, job.period, monthly)
+    settings = job.region.config.composite
+    if settings.season is not None:
+        arrays[SEASON_LAYER] = _season(job)
     _write(fork, job.archive, job.period.cadence, job.period.id, job.tile, arrays)
     receipt: dict[str, Any] = {}
-    settings = job.region.config.composite
     if settings.interpolation is not None and job.period.cadence == "yearly":
         receipt["interpolated"] = _write_filled(fork, job, monthly, settings.interpolation.max_gap)
     valid = {
@@ -104,6 +107,38 @@ def run_product(fork: Any, job: ProductJob) -> Result:
         if PRODUCTS[name].fill is not None
     }
     return Result(fork, receipt | {"valid_pixels": valid})
+
+
+def _season(job: ProductJob) -> np.ndarray:
+    """Return the composite over the growing season, from the scenes of its months.
+
+    The months' own composites have read every one of them in this tile: one that cannot be read
+    now is a passing fault, or gone since.
+    """
+    from eco_index.composite import composite_tile
+
+    config = job.region.config
+    assert config.composite.season is not None
+    settings = config.composite.season.settings(config.composite)
+    months = config.season_months(job.period)
+    if not months:
+        return np.full(job.tile.shape, PRODUCTS[SEASON_LAYER].fill, np.int16)
+    how = How(settings, (), (months[0].start, months[-1].end))
+    region = job.region
+    made = composite_tile(job.season_scenes, region.catalog, region.grid, job.tile, how)
+    if made.failures:
+        first = made.failures[0]
+        raise InputError(
+            f"scene {first.dataset}/{first.scene} could be read for its month and cannot be read "
+            f"for the season: {first.reason}",
+            where=f"composite of the season, {job.period.id}, tile {job.tile.id}",
+            rule="the season is made of the scenes of its months; everything stored is kept",
+            fix="run again; if the file is gone for good, put it back or acquire the month anew",
+        )
+    values = made.layers[settings.basis]
+    seen = int(np.count_nonzero(made.clear_count))
+    _refuse_empty(SEASON_LAYER, values, seen, job.period.id, job.tile)
+    return values
 
 
 def _write_filled(

@@ -136,12 +136,24 @@ def _require_free_port(host: str, port: int) -> None:
             ) from None
 
 
+def tied(command: list[str]) -> list[str]:
+    """Return a command whose process is asked to end when the one that started it is gone.
+
+    Also where that one was killed and could do nothing more: Linux sends SIGTERM (prctl(2),
+    PR_SET_PDEATHSIG, kept across exec). Elsewhere the command as it is.
+    """
+    if sys.platform != "linux":
+        return command
+    tie = "ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", f"import ctypes, os, sys; {tie}", *command]
+
+
 @contextlib.contextmanager
 def _server(region: Region, host: str, port: int, api_url: str) -> Iterator[None]:
     """Run the Prefect server as a child process; it ends when the block ends."""
     log_path = home_of(region) / "server.log"
     command = [sys.executable, "-m", "prefect", "server", "start"]
-    command += ["--host", host, "--port", str(port)]
+    command = tied([*command, "--host", host, "--port", str(port)])
     with log_path.open("ab") as log:
         # A session of its own: Ctrl-C reaches this process first, which then stops the server.
         server = subprocess.Popen(

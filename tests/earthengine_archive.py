@@ -128,7 +128,9 @@ def write_scene(
         crs, "EPSG:4326", always_xy=True
     ).transform_bounds(*bounds)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    properties = {"datetime": when, "platform": "test"}
+    # Simulated: a collection of the service holds one sensor, here it holds two.
+    platform = "landsat-8 landsat-7" if baseline is None else "sentinel-2a sentinel-2b"
+    properties = {"datetime": when, "platform": platform.split()[seed % 2]}
     if baseline:
         properties["s2:processing_baseline"] = baseline
     item = {
@@ -230,6 +232,12 @@ def images_of_stac(
             continue
         baseline = item["properties"].get("s2:processing_baseline")
         when = np.datetime64(item["properties"]["datetime"].removesuffix("Z"), "ms")
+        platform = item["properties"].get("platform", "")
+        stated = {"PROCESSING_BASELINE": baseline} if baseline else {}
+        if platform.startswith("sentinel"):
+            stated["SPACECRAFT_NAME"] = f"Sentinel-2{platform[-1].upper()}"
+        elif platform.startswith("landsat"):
+            stated["SPACECRAFT_ID"] = platform.upper().replace("-", "_")
         images.append(
             StoredImage(
                 f"{collection}/{item['id']}",
@@ -240,7 +248,7 @@ def images_of_stac(
                     for key, (name, masked) in bands.items()
                     if key in item["assets"]
                 },
-                {"PROCESSING_BASELINE": baseline} if baseline else {},
+                stated,
                 version=1_700_000_000_000_000 + len(images),
             )
         )

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,15 @@ def _describe_band(name: str, band: BandFile) -> dict[str, Any]:
                 "max": int(span.max),
             },
             "dimensions": [file.width, file.height],
-            "crs": file.crs.to_string(),
+            "crs": _crs_name(file.crs.wkt),
             "crs_transform": list(file.transform)[:6],
         }
+
+
+@lru_cache(maxsize=64)
+def _crs_name(wkt: str) -> str:
+    """Looking for an authority's code of a CRS that has none takes a quarter of a second."""
+    return rasterio.crs.CRS.from_wkt(wkt).to_string()
 
 
 class Evaluator:
@@ -260,6 +267,13 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Image.addBands": (_images(computed.add_bands, 0, 1), ("dstImg", "srcImg")),
     "Image.rename": (_images(computed.rename, 0), ("input", "names")),
     "Image.resample": (_images(computed.resample, 0), ("image", "mode")),
+    "ImageCollection.merge": (lambda _, a, b: [*a, *b], ("collection1", "collection2")),
+    "ImageCollection.toArray": (
+        lambda _, images: computed.to_array([as_computed(i) for i in images]),
+        ("collection",),
+    ),
+    "Image.arraySort": (_images(computed.array_sort, 0), ("image", "keys")),
+    "Image.arrayGet": (_images(computed.array_get, 0, 1), ("image", "position")),
     "reduce.max": (_reduced("max"), ("collection",)),
     "reduce.sum": (_reduced("sum"), ("collection",)),
     **{name: (_pair(name), ("image1", "image2")) for name in computed.PAIRWISE},

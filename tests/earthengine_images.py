@@ -7,6 +7,7 @@ what is not listed is refused by the caller.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -71,21 +72,28 @@ class Band:
         self.at, self.native = lru_cache(maxsize=4)(at), native
 
 
+class ArrayBand(Band):
+    """A band whose pixels are arrays: values of shape (height, width, length, 1)."""
+
+
 Image = dict[str, Band]  # a computed image: bands by name, in order
+
+
+@lru_cache(maxsize=64)
+def _file(path: str, _changed: int) -> tuple[PixelGrid, np.ndarray]:
+    with rasterio.open(path) as file:
+        return PixelGrid(file.crs.to_wkt(), file.transform, file.width, file.height), file.read(1)
 
 
 def stored_band(path: Any, masked: float | None) -> Band:
     """A file as the service holds it: nearest pixel, masked outside and at one stored value."""
-    with rasterio.open(path) as file:
-        native = PixelGrid(file.crs.to_wkt(), file.transform, file.width, file.height)
+    native, data = _file(str(path), os.stat(path).st_mtime_ns)
 
     def at(grid: PixelGrid) -> Pixels:
         _refuse_reduced_copies(grid, native)
         u, v = grid.positions_in(native)
         col, row = np.floor(u).astype(int), np.floor(v).astype(int)
         inside = (col >= 0) & (row >= 0) & (col < native.width) & (row < native.height)
-        with rasterio.open(path) as file:
-            data = file.read(1)
         values = data[np.clip(row, 0, native.height - 1), np.clip(col, 0, native.width - 1)]
         return values, inside & (True if masked is None else values != masked)
 
@@ -122,7 +130,10 @@ def unmasked(band: Band, value: float, same_footprint: bool) -> Band:
 def _single(image: Image, name: str) -> Band:
     if len(image) != 1:
         raise Refused(f"operation '{name}': only with images of one band here")
-    return next(iter(image.values()))
+    band = next(iter(image.values()))
+    if isinstance(band, ArrayBand):
+        raise Refused(f"operation '{name}': pixels that are arrays are not known here")
+    return band
 
 
 def pairwise(name: str, formula: Callable[[Any, Any], Any]) -> Callable[..., Image]:
@@ -140,6 +151,9 @@ def pairwise(name: str, formula: Callable[[Any, Any], Any]) -> Callable[..., Ima
 
 def each(formula: Callable[[Any], Any]) -> Callable[..., Image]:
     def changed(band: Band) -> Band:
+        if isinstance(band, ArrayBand):
+            raise Refused("pixels that are arrays are not known to this operation here")
+
         def at(grid: PixelGrid) -> Pixels:
             values, valid = band.at(grid)
             return formula(_wide(values)), valid
@@ -170,6 +184,7 @@ PAIRWISE = {
     "Image.multiply": np.multiply,
     "Image.divide": _quotient,
     "Image.max": np.maximum,
+    "Image.min": np.minimum,
     "Image.bitwiseAnd": np.bitwise_and,
     "Image.eq": lambda a, b: (a == b).astype("uint8"),
     "Image.neq": lambda a, b: (a != b).astype("uint8"),
@@ -265,7 +280,63 @@ def reduced(kind: str, images: list[Image]) -> Image:
     return {name: over(name) for name in images[0]}
 
 
+def to_array(images: list[Image]) -> Image:
+    """One array a pixel: images along the first axis, bands along the second."""
+    if not images or any(len(i) != 1 for i in images):
+        raise Refused("operation 'ImageCollection.toArray': only with images of one band here")
+    bands = [_single(i, "ImageCollection.toArray") for i in images]
+
+    def at(grid: PixelGrid) -> Pixels:
+        found = [band.at(grid) for band in bands]
+        if not all(valid.all() for _, valid in found):
+            raise Refused("operation 'ImageCollection.toArray': masked pixels, so uneven arrays")
+        return np.stack([x for x, _ in found], axis=-1)[..., None], found[0][1]
+
+    return {"array": ArrayBand(at)}
+
+
+def _array(image: Image, name: str) -> ArrayBand:
+    band = next(iter(image.values()))
+    if len(image) != 1 or not isinstance(band, ArrayBand):
+        raise Refused(f"operation '{name}': only with one band whose pixels are arrays")
+    return band
+
+
+def array_sort(image: Image, keys: Any) -> Image:
+    """Along the only axis that has several elements, by the values themselves."""
+    if keys is not None:
+        raise Refused("operation 'Image.arraySort': unknown argument ['keys']")
+    band = _array(image, "Image.arraySort")
+
+    def at(grid: PixelGrid) -> Pixels:
+        values, valid = band.at(grid)
+        return np.sort(values, axis=2), valid
+
+    return {next(iter(image)): ArrayBand(at)}
+
+
+def array_get(image: Image, position: Image) -> Image:
+    """The element at a place that is given pixel by pixel: one scalar band for each axis."""
+    band = _array(image, "Image.arrayGet")
+    if len(position) != 2 or any(isinstance(b, ArrayBand) for b in position.values()):
+        raise Refused("operation 'Image.arrayGet': one scalar band for each of the two axes")
+    row, column = position.values()
+
+    def at(grid: PixelGrid) -> Pixels:
+        (values, valid), (r, r_valid), (c, c_valid) = band.at(grid), row.at(grid), column.at(grid)
+        if r.dtype.kind not in "iu" or c.dtype.kind not in "iu":
+            raise Refused("operation 'Image.arrayGet': positions are whole numbers")
+        if r.min() < 0 or r.max() >= values.shape[2] or c.min() < 0 or c.max() >= 1:
+            raise Refused("operation 'Image.arrayGet': a position outside the array")
+        y, x = np.indices(r.shape)
+        return values[y, x, r, c], valid & r_valid & c_valid
+
+    return {next(iter(image)): Band(at)}
+
+
 def pixels(image: Image, grid: PixelGrid) -> dict[str, np.ndarray]:
     """What is sent: masked pixels as 0."""
+    if any(isinstance(band, ArrayBand) for band in image.values()):
+        raise Refused("pixels that are arrays cannot be sent")
     found = {name: band.at(grid) for name, band in image.items()}
     return {name: np.where(valid, x, 0).astype(x.dtype) for name, (x, valid) in found.items()}

@@ -324,6 +324,7 @@ def _methods() -> tuple[S.MethodUse, ...]:
                 "precipitation": S.MethodOption(
                     title=Text(zh="降水量单位", en="unit of precipitation"),
                     choices={"mm": Text(zh="毫米", en="millimetres")},
+                    default="mm",
                 ),
             },
             numbers=(

@@ -213,5 +213,5 @@ def test_without_land_cover_cover_alone_is_tabulated(tmp_path):
     programme = with_analyses(bare, "red_line", combine=("counties",))
     summary = read_summary(assess(bare, programme, PERIOD, view, tmp_path / "a"))
     found = analysis(summary, "combine")
-    assert [len(t.columns) for t in found.tables] == [3, 5]
+    assert [len(t.columns) for t in found.tables] == [3, 5, 4, 4]
     assert lines_of(found, 0)["zone 0 × zone 0"] == pytest.approx(truth(*np.s_[1:46, 1:18])[:3])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -16,7 +19,10 @@ from eco_index.assessment import assess
 from eco_index.errors import InputError
 from eco_index.period import Period
 from eco_index.programme import RestorationConfig, load_programme
-from eco_index.summary import Summary, read_summary
+from eco_index.report.long_table import csv_table
+from eco_index.report.tables import detail_table, groups_of, headline_tables
+from eco_index.report.text import Words
+from eco_index.summary import Row, Summary, read_summary
 
 WIDTH, HEIGHT, FIRST, LAST = 160, 120, 2010, 2024
 YEARS = np.arange(FIRST, LAST + 1)
@@ -140,6 +146,85 @@ def test_what_cannot_be_evaluated_is_said(summary):
     assert any("zone 4: not evaluated, the years of the works are not given" in n for n in notes)
     assert set(effects(summary)) == {"zone 0", "zone 1"}
     assert any("cells of 120 m" in n and "1 to 50 km" in n for n in notes)
+
+
+def project_rows(summary: Summary) -> dict[str, Row]:
+    names = {z.id: z.name.en for z in summary.zones}
+    return {names[r.zone]: r for r in summary.rows if r.indicator == "restoration_effect"}
+
+
+def test_every_project_has_its_row_in_the_long_table(summary):
+    """As in the section's table; what is not evaluated has a row without a value, and why."""
+    rows, table = project_rows(summary), effects(summary)
+    assert set(rows) == set(PROJECTS)
+    for name, row in rows.items():
+        x0, y0, x1, y1 = PROJECTS[name][0]
+        area = (x1 - x0) * (y1 - y0) * 900 / 1e6
+        assert row.denominator_km2 == pytest.approx(area)
+        assert row.valid_km2 + row.no_data_km2 == pytest.approx(area)
+        assert (row.unit, row.evidence, row.provisional) == ("pp", "placeholder", True)
+        assert row.method == analysis(summary, "restoration").method
+        if name in table:
+            assert row.value == table[name]["effect"] and row.interval_kind == "confidence"
+            assert row.interval == (table[name]["lower end"], table[name]["upper end"])
+            assert row.note.en.startswith(table[name]["verdict"].en)
+        else:
+            assert row.value is None and row.interval is None and row.valid_km2 == 0
+            assert row.note.en.startswith("not evaluated: ")
+    # In 2014 clouds hide half of its cells: that year does not count.
+    assert "works 2017-2018; before 6 of 2010-2016, after 6 of 2019-2024" in rows["zone 0"].note.en
+    assert "前2010–2016年中6年，后2019–2024年中6年" in rows["zone 0"].note.zh
+    assert "placebo check passed" in rows["zone 0"].note.en
+    assert "years in the cube before the works: 1" in rows["zone 2"].note.en
+
+
+def test_the_valid_area_is_that_of_the_cells_used(summary):
+    """Cells are 4 pixels: of zone 1 rows 60-88 and columns 100-128 are whole, the rest is half."""
+    row, used = project_rows(summary)["zone 1"], effects(summary)["zone 1"]["units used"]
+    whole, half = 49, 14  # and a corner of which a quarter is in the project
+    assert used == 100, "every cell found controls"
+    assert row.valid_km2 == pytest.approx(whole * 16 * 900 / 1e6)
+    assert row.no_data_km2 == pytest.approx((half * 8 + 4) * 900 / 1e6)
+
+
+def test_projects_of_another_layer_are_no_zones_of_the_programme(made, summary, tmp_path):
+    """Counties stay alone in overview, charts and findings; the details and table.csv have all."""
+    own = [z.id for z in summary.own_zones]
+    assert own == ["z0", "z1", "_all"]
+    others = [z for z in summary.zones if z.layer]
+    assert [z.id for z in others] == [f"restoration_projects:z{k}" for k in range(5)]
+    assert others[0].name.en == "zone 0" and others[0].area_km2 == pytest.approx(0.81, rel=1e-3)
+    words = Words("en")
+    groups = groups_of(summary)
+    table = headline_tables(groups, summary, words)[0]
+    text = json.dumps([table.columns, [x.head for x in table.lines]])
+    assert "restoration" not in text and len(table.columns) == 3
+    group = next(g for g in groups if g.indicator == "restoration_effect")
+    detail = detail_table(group, summary, words)
+    at = detail.columns.index("Note")
+    assert [x.head for x in detail.lines] == list(PROJECTS)
+    assert "before the works: 1" in detail.lines[2].cells[at].text
+    assert detail.lines[2].cells[0].text == "—"
+    records = list(csv.DictReader(io.StringIO(csv_table(summary).decode("utf-8-sig"))))
+    found = {r["zone"]: r for r in records if r["indicator"] == "restoration_effect"}
+    assert found["restoration_projects:z2"]["value"] == ""
+    assert "工程前有1年" in found["restoration_projects:z2"]["note_zh"]
+    assert found["restoration_projects:z0"]["interval_kind"] == "confidence"
+
+
+def test_a_programme_of_projects_evaluates_its_own_zones_only(made, summary, tmp_path):
+    region, view = made
+    programme = with_analyses(
+        region, "restoration", restoration=RestorationConfig(layer="restoration_projects", cell=120)
+    )
+    some = programme.model_copy(update={"filter": {"first_year": ("2016", "2017")}})
+    found = read_summary(assess(region, some, Period(LAST), view, tmp_path))
+    rows = project_rows(found)
+    assert set(rows) == {"zone 0", "zone 1", "zone 3"}
+    assert [r.zone for r in rows.values()] == ["z0", "z1", "z3"]
+    assert not any(z.layer for z in found.zones)
+    # The other projects are still no controls.
+    assert rows["zone 0"].value == project_rows(summary)["zone 0"].value
 
 
 def test_too_early_is_said_not_failed(made, tmp_path):

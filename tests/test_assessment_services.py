@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import yaml
 from assessment_cube import CLOUD, HEIGHT, LAKE, WIDTH, build_cube, build_region, year_arrays
 from service_fakes import PLAIN, RISE, service_region, write_raster
 from zone_fakes import RES
@@ -16,7 +17,7 @@ from eco_index.assessment import assess, assessment_digest
 from eco_index.assessment.specs import unit_spec
 from eco_index.assessment.unit_data import fill_inputs
 from eco_index.assessment.units import unit_inputs
-from eco_index.config import Region
+from eco_index.config import Region, load_region
 from eco_index.cube import CubeView
 from eco_index.errors import UsageError
 from eco_index.methods import load_method
@@ -242,10 +243,6 @@ def test_what_is_not_there_is_said_and_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_year_without_its_raster_has_no_comparison(tmp_path: Path) -> None:
-    import yaml
-
-    from eco_index.config import load_region
-
     region = with_sand(tmp_path)
     catalogue = region.catalog.path
     content = yaml.safe_load(catalogue.read_text(encoding="utf-8"))

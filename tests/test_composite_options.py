@@ -154,6 +154,42 @@ def test_snow_stays_snow_beside_a_cloud(tmp_path: Path, catalog: Catalog) -> Non
     assert np.argwhere(made.layers["snow_count"] == 1).tolist() == [[10, 11]]
 
 
+@pytest.mark.parametrize(
+    "method", ["maximum_ndvi", "median", "medoid", "geometric_median", "best_pixel"]
+)
+def test_of_an_overcast_scene_only_the_quality_band_is_read(
+    tmp_path: Path, catalog: Catalog, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = grid_of(40, 30)
+    over = np.full(grid.shape, CLOUD_QA, "u2")
+    over[3:9, 4:20], over[20:, 5] = SNOW_QA, 1
+    clear = np.full(grid.shape, CLEAR_QA, "u2")
+    clear[15:25] = SHADOW_QA
+    both = [single(tmp_path, grid, over, "over"), single(tmp_path, grid, clear, "clear")]
+    if method == "best_pixel":
+        wanted = CompositeConfig(method="best_pixel", snow_count=True)
+        span = (dt.date(2025, 7, 1), dt.date(2025, 7, 31))
+    else:
+        wanted, span = CompositeConfig(method=method, snow_count=True), None
+    read: list[str] = []
+    read_asset = scene_windows.read_asset
+
+    def noted(source: Any, href: str, *more: Any) -> np.ndarray:
+        read.append(Path(href).stem)
+        return read_asset(source, href, *more)
+
+    monkeypatch.setattr(scene_windows, "read_asset", noted)
+    how = How(wanted, (0, 1), span)
+    made = composite_tile(both, catalog, grid, whole(grid), how).arrays()
+    assert sorted(read) == ["clearnir", "clearqa", "clearred", "overqa"]
+    monkeypatch.setattr(kernel_masks, "any_code", lambda *_: True)
+    full = composite_tile(both, catalog, grid, whole(grid), how).arrays()
+    assert "overred" in read
+    for name, values in full.items():
+        np.testing.assert_array_equal(made[name], values)
+    assert made["obs_count"].max() == 2 and made["snow_count"].sum() == 6 * 16
+
+
 def single(folder: Path, grid: Grid, qa: np.ndarray, name: str = "S", **changes: Any) -> Scene:
     """A scene on the grid's own pixels: NDVI 0.5 where clear."""
     corner = (grid.bounds[0], grid.bounds[3])

@@ -16,7 +16,9 @@ from eco_index.catalog import Catalog, completed
 from eco_index.errors import InputError
 from eco_index.sensors import decode_of
 from eco_index.sources import Scene, open_source
+from eco_index.sources.address import leaves
 from eco_index.sources.newest import newest_only
+from eco_index.sources.raster import gdal_path
 
 YEAR = (dt.date(2025, 1, 1), dt.date(2025, 12, 31))
 UTM = "EPSG:32649"
@@ -105,6 +107,27 @@ def test_offset_by_baseline_and_by_archive(
         # An old baseline never has an offset.
         old = scene.properties | {baseline: "02.14"}
         assert decode_of(dataset, "red", old).offset == 0.0
+
+
+def test_landsatlook_is_read_from_its_bucket(tmp_path: Path) -> None:
+    """The items' own addresses answer with a login page, which no raster driver can read."""
+    name = "LC09_L2SP_128032_20250703_20250704_02_T1"
+    path = f"collection02/level-2/standard/oli-tirs/2025/128/032/{name}/{name}"
+    files = {"red": "SR_B4", "nir08": "SR_B5", "qa_pixel": "QA_PIXEL", "qa_radsat": "QA_RADSAT"}
+    site = "https://landsatlook.usgs.gov/data/"
+    assets = {k: f"{site}{path}_{v}.TIF" for k, v in files.items()}
+    assets["red"] = f"s3://usgs-landsat/{path}_SR_B4.TIF"  # as the alternate address has it
+    more = {"datetime": "2025-07-03T03:00:00Z", "platform": "LANDSAT_9"}
+    write_item(
+        tmp_path / "in" / "i.json", f"{name}_SR", assets, collection="landsat-c2l2-sr",
+        properties=more,
+    )  # fmt: skip
+    access = {"type": "stac_folder", "path": "in", "dialect": "usgs"}
+    made = catalog(tmp_path, "landsat_oli_c2l2", access | {"collection": "landsat-c2l2-sr"})
+    (scene,) = search(made).scenes
+    found = {leaf for a in scene.assets.values() for leaf in leaves(a.href)}
+    assert found == {f"/vsis3/usgs-landsat/{path}_{v}.TIF" for v in files.values()}
+    assert all(gdal_path(leaf) == leaf for leaf in found)
 
 
 # ------------------------------------------------------------------ stac-geoparquet

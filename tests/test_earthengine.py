@@ -22,7 +22,7 @@ from pyproj import Transformer
 from eco_index.catalog import Dataset, completed, load_catalog
 from eco_index.composite import composite_tile
 from eco_index.errors import InputError
-from eco_index.plan import _Tally
+from eco_index.plan_cost import Tally
 from eco_index.sources import ee_client, open_source
 from eco_index.sources.earthengine import EarthEngineSource, estimate
 from eco_index.sources.ee_band import BandRef, OpenBand, crs_of, dtype_of, read_window, split
@@ -289,7 +289,7 @@ def test_estimate_bounds_what_is_sent(service: Service, archive: Path) -> None:
 def test_the_plan_counts_requests_apart_from_files(service: Service, archive: Path) -> None:
     grid = grid_of(16)
     scenes = search(archive, "landsat").scenes
-    tally = _Tally(grid)
+    tally = Tally(grid)
     for tile in grid.tiles():
         tally.composite(Task("composite", "2025-07", tile), scenes)
     expected, found = estimate(scenes, grid, grid.tiles()), tally.cost()

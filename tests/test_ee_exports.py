@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import earthengine_archive
 import geopandas as gpd
@@ -26,19 +27,23 @@ from eco_index.cube.archive import open_archive
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.period import Period
 from eco_index.plan import plan
+from eco_index.sensors import Decode
 from eco_index.sources import acquire, ee_client
+from eco_index.sources.ee_files import Expected
+from eco_index.sources.ee_reduce import BandRule, QualityRule, SceneRule, Wanted
 
 archive, service = earthengine_archive.archive, earthengine_archive.service  # fixtures
 YEAR = [Period.parse("2025")]
-LAYERS = ("ndvi_max", "clear_count", "obs_count")
 BUCKET = exports.Destination("bucket", "bkt", "eco/2025")
 
 
-def region_of(folder: Path, tile: int = 32, **access: object) -> Region:
+def region_of(
+    folder: Path, tile: int = 32, settings: dict[str, Any] | None = None, **access: object
+) -> Region:
     """A region over the archive of the loopback service, May to July: 48 x 48 pixels."""
     grid = grid_of()
     place = {"crs": grid.crs_wkt, "bounds": list(grid.bounds), "tile": tile, "chunk": 16}
-    tiny_region.region(folder, grid=place)
+    tiny_region.region(folder, grid=place, **(settings or {}))
     file = folder / "data_catalog.yaml"
     catalog = yaml.safe_load(file.read_text(encoding="utf-8"))
     engine = {"type": "earth_engine", "collection": COLLECTIONS["landsat"], "reduce": "server"}
@@ -265,16 +270,27 @@ def zones(tmp_path: Path) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(names, geometry=[shapely.box(*grid.bounds)], crs=grid.crs_wkt)
 
 
+MEDIAN = {
+    "composite": {"method": "median", "season": {"method": "percentile", "percentile": 90}},
+    "harmonisation": "roy_2016_hls_2018",
+}
+
+
+@pytest.mark.parametrize("settings", [{}, MEDIAN], ids=["maximum", "median, harmonised"])
 def test_a_run_makes_the_same_cube_in_all_three_ways(
-    tmp_path: Path, service: Service, zones: gpd.GeoDataFrame
+    tmp_path: Path, service: Service, zones: gpd.GeoDataFrame, settings: dict[str, Any]
 ) -> None:
     """`eco run` over scenes read here, composites reduced there, and exports: one cube."""
+    ndvi = ["monthly/ndvi_max"]
+    if settings:
+        ndvi += ["monthly/ndvi_median", "yearly/ndvi_season"]
+    counts = [f"monthly/{name}" for name in ("clear_count", "obs_count")]
     service.exports.folder = tmp_path / "cloud"
     cubes, asked = {}, {}
     for way in ("here", "server", "exports"):
         reduce = "here" if way == "here" else "server"
         received = "received" if way == "exports" else None
-        region = region_of(tmp_path / way, 48, reduce=reduce, received=received)
+        region = region_of(tmp_path / way, 48, settings, reduce=reduce, received=received)
         zones.to_file(tmp_path / way / "zones.gpkg")
         if way == "exports":
             for _ in range(3):
@@ -286,15 +302,37 @@ def test_a_run_makes_the_same_cube_in_all_three_ways(
         assert done == {"done": 4, "skipped": 0, "failed": 0}
         asked[way] = len(service.requests_of("computePixels"))
         root = open_archive(region.archive_path).view().root
-        cubes[way] = {name: root[f"monthly/{name}"][:] for name in LAYERS}
-    assert asked == {"here": asked["here"], "server": 3, "exports": 0} and asked["here"] > 12
+        cubes[way] = {name: root[name][:] for name in (*counts, *ndvi)}
+    more = 1 if settings else 0  # the season's, which is never exported
+    assert asked == {"here": asked["here"], "server": 3 + more, "exports": more}
+    assert asked["here"] > 12
     for way in ("server", "exports"):
-        for name in ("clear_count", "obs_count"):
+        for name in counts:
             np.testing.assert_array_equal(cubes[way][name], cubes["here"][name])
-        gap = np.abs(cubes[way]["ndvi_max"].astype(int) - cubes["here"]["ndvi_max"])
-        assert gap.max() <= 1
-    np.testing.assert_array_equal(cubes["server"]["ndvi_max"], cubes["exports"]["ndvi_max"])
-    assert cubes["here"]["clear_count"].sum() > 1000
+        for name in ndvi:
+            gap = np.abs(cubes[way][name].astype(int) - cubes["here"][name])
+            assert gap.max() <= 1
+    for name in ndvi:
+        np.testing.assert_array_equal(cubes["server"][name], cubes["exports"][name])
+    assert cubes["here"]["monthly/clear_count"].sum() > 1000
+
+
+def test_a_file_received_before_there_were_percentiles_keeps_its_name() -> None:
+    decode = Decode(2.75e-5, -0.2, 0.0, 7273.0, 43636.0)
+    quality = QualityRule("QA_PIXEL", 1, ((7, 0),), ((1, 1),))
+    bands = tuple(BandRule(b, 0.0, decode) for b in ("SR_B4", "SR_B5"))
+    scenes = ((SceneRule((quality,), (), bands), ("L/A", "L/B")),)
+    place = {"scaleX": 30.0, "translateX": 0.0, "scaleY": -30.0, "translateY": 90.0}
+    grid = {"dimensions": {"width": 4, "height": 3}, "affineTransform": place}
+    grid |= {"crsCode": "EPSG:32649"}
+    maximum = Expected(Wanted(scenes), grid, "r000c001")
+    assert maximum.name == "r000c001_8183e96226ba0c8cad73"  # as it was
+    others = [
+        Expected(Wanted(scenes, percentile=p), grid, "r000c001")
+        for p in (("ndvi_median", 0.5), ("ndvi_percentile", 0.5), ("ndvi_percentile", 0.9))
+    ]
+    assert len({e.name for e in (maximum, *others)}) == 4
+    assert others[0].bands == ("ndvi_max", "clear_count", "obs_count", "ndvi_median")
 
 
 def test_exports_need_a_folder_and_reduction(tmp_path: Path, service: Service) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
+from itertools import product
 from pathlib import Path
 
 import earthengine_archive
@@ -15,13 +18,13 @@ from earthengine_service import Fault, Service
 from imagery_fakes import catalog_of, landsat_scene, write_item, write_raster
 
 from eco_index import sensors
-from eco_index.catalog import Catalog, completed, load_catalog
-from eco_index.composite import composite_tile, parameters
+from eco_index.catalog import Catalog, completed, harmonised, load_catalog
+from eco_index.composite import Composite, composite_tile, parameters
 from eco_index.compositing import CompositeConfig, How
 from eco_index.errors import InputError, PartialError, UsageError
 from eco_index.grid import Grid
-from eco_index.plan import _Tally
-from eco_index.records import Mask
+from eco_index.plan_cost import Tally
+from eco_index.records import Mask, platform_id
 from eco_index.sensors.bit_tests import bit_tests
 from eco_index.sensors.masks import MASK_RECIPES
 from eco_index.sources import ee_client, open_source
@@ -60,7 +63,11 @@ def assert_same(here, there, step: int) -> None:
     assert gap.max() <= step
     assert set(here.layers) == set(there.layers)
     for name, values in here.layers.items():
-        np.testing.assert_array_equal(there.layers[name], values)
+        if not name.startswith("ndvi"):
+            np.testing.assert_array_equal(there.layers[name], values)
+            continue
+        np.testing.assert_array_equal(there.layers[name] == -32768, here.clear_count == 0)
+        assert np.abs(there.layers[name].astype(int) - values).max() <= step
 
 
 # ---------------------------------------------------------------- masks as tests of bits
@@ -93,25 +100,32 @@ def test_any_set_of_values_has_its_tests() -> None:
 # ---------------------------------------------------------------- the same map
 
 
+SETTINGS: tuple[dict, ...] = (
+    {},
+    {"count": "days", "snow_count": True},
+    {"method": "median"},
+    {"method": "percentile", "percentile": 80, "count": "days", "snow_count": True},
+)
+
+
 @pytest.mark.parametrize("name", list(COLLECTIONS))
 @pytest.mark.parametrize("tile", [SIZE, 32])
-@pytest.mark.parametrize(
-    "settings", [{}, {"count": "days", "snow_count": True}], ids=["observations", "days"]
-)
 def test_the_map_is_that_of_the_files(
-    service: Service, archive: Path, name: str, tile: int, settings: dict
+    service: Service, archive: Path, name: str, tile: int
 ) -> None:
     """Counts exactly, NDVI within one step: UTM scenes of two zones on an Albers grid."""
     catalog, grid = with_server(archive), grid_of(tile)
     files, engine = (scenes_of(catalog, f"{name}_{way}") for way in ("files", "engine"))
-    seen = 0
-    for part in grid.tiles():
-        here = composite_tile(files, catalog, grid, part, how(**settings))
-        there = composite_tile(engine, catalog, grid, part, how(**settings))
-        assert_same(here, there, step=1)
-        seen += int(here.clear_count.sum())
-    assert seen > 1000
-    assert len(service.requests_of("computePixels")) <= len(grid.tiles())
+    for settings in SETTINGS:  # in one session: connecting takes longer than all of them
+        service.seen.clear()
+        seen = 0
+        for part in grid.tiles():
+            here = composite_tile(files, catalog, grid, part, how(**settings))
+            there = composite_tile(engine, catalog, grid, part, how(**settings))
+            assert_same(here, there, step=1)
+            seen += int(here.clear_count.sum())
+        assert seen > 1000
+        assert len(service.requests_of("computePixels")) <= len(grid.tiles())
 
 
 RECORD = "LANDSAT/LC09/C02/T1_L2"
@@ -160,9 +174,11 @@ def guarded_catalog(root: Path) -> Catalog:
     return catalog
 
 
-@pytest.mark.parametrize("count", ["observations", "days"])
+METHODS: tuple[dict, ...] = ({}, {"method": "median"}, {"method": "percentile", "percentile": 37.5})
+
+
 def test_scenes_of_the_same_grid_agree_to_the_last_bit(
-    service: Service, same_grid: tuple[Path, list[StoredImage]], count: str
+    service: Service, same_grid: tuple[Path, list[StoredImage]]
 ) -> None:
     """Clouds, shadows, snow, gaps, dead pixels, saturation and valid ranges of the record."""
     root, images = same_grid
@@ -170,12 +186,13 @@ def test_scenes_of_the_same_grid_agree_to_the_last_bit(
     catalog = guarded_catalog(root)
     files, engine = scenes_of(catalog, "files"), scenes_of(catalog, "engine")
     assert [s.id for s in files] == [s.id for s in engine] == ["S0", "S1", "S2"]
-    settings = how(count=count, snow_count=True)
-    here = composite_tile(files, catalog, grid_of(), WHOLE, settings)
-    there = composite_tile(engine, catalog, grid_of(), WHOLE, settings)
-    assert_same(here, there, step=0)
-    assert here.clear_count.max() == (3 if count == "observations" else 2)
-    assert here.layers["snow_count"].any() and (here.obs_count > here.clear_count).any()
+    for method, (count, most) in product(METHODS, {"observations": 3, "days": 2}.items()):
+        settings = how(count=count, snow_count=True, **method)
+        here = composite_tile(files, catalog, grid_of(), WHOLE, settings)
+        there = composite_tile(engine, catalog, grid_of(), WHOLE, settings)
+        assert_same(here, there, step=0)
+        assert here.clear_count.max() == most
+        assert here.layers["snow_count"].any() and (here.obs_count > here.clear_count).any()
     without = catalog.datasets["files"].model_copy(
         update={"mask": Mask(band="qa_pixel", recipe="landsat_qa_pixel")}
     )
@@ -238,16 +255,149 @@ def test_days_are_not_shared_between_served_and_read(service: Service, archive: 
         composite_tile(scenes, catalog, grid_of(), WHOLE, how(count="days"))
 
 
+# ---------------------------------------------------------------- percentiles
+
+
+STORED = "P/I"
+
+
+def stack_on_server(
+    service: Service, folder: Path, stack: np.ndarray, **settings: object
+) -> tuple[dict[str, np.ndarray], Composite]:
+    """Layers of NDVI as images of a collection, reduced there; and read here."""
+    grid = grid_of()
+    bbox, corner = grid.lonlat_bounds(), (grid.bounds[0], grid.bounds[3])
+    images = []
+    for k, layer in enumerate(stack):
+        path = write_raster(folder / f"{k}.tif", layer, grid.crs_wkt, corner, 30.0, nodata=-32768)
+        moment = int(np.datetime64(f"2025-06-{1 + k:02d}", "ms").astype(np.int64))
+        footprint = shapely.geometry.mapping(shapely.box(*bbox))
+        bands = {"NDVI": BandFile(Path(path), -32768.0)}
+        images.append(StoredImage(f"{STORED}/V{k}", moment, footprint, bands))
+    service.collections[STORED] = images
+    band = {"asset": ["NDVI"], "scale": 1e-4, "nodata": -32768}
+    common = {
+        "bands": {"ndvi": band, "valid": {"asset": ["NDVI"]}},
+        "mask": {"band": "valid", "recipe": "valid_value"},
+    }
+    access = {"type": "earth_engine", "collection": STORED}
+    catalog = catalog_of(
+        folder,
+        here=common | {"access": access},
+        there=common | {"access": access | {"reduce": "server"}},
+    )
+    here, there = (
+        composite_tile(scenes_of(catalog, name), catalog, grid, WHOLE, how(**settings))
+        for name in ("here", "there")
+    )
+    return there.arrays(), here
+
+
+def test_percentiles_are_those_of_numpy(service: Service, tmp_path: Path) -> None:
+    """Of values and gaps at random, negative ones and pixels without any value among them."""
+    for percent in (0.0, 10.0, 50.0, 62.5, 90.0, 100.0):
+        check_percentile(service, tmp_path / f"{percent}", percent)
+
+
+def check_percentile(service: Service, tmp_path: Path, percent: float) -> None:
+    rng = np.random.default_rng(int(percent))
+    stack = rng.integers(-10000, 10001, (9, SIZE, SIZE)).astype("i2")
+    stack[:, ::2] //= 1000  # many equal ones, near zero
+    stack[rng.random(stack.shape) < rng.random((SIZE, SIZE))] = -32768
+    stack[:, :3, :3] = -32768
+    found, here = stack_on_server(service, tmp_path, stack, method="percentile", percentile=percent)
+    seen = np.where(stack == -32768, np.nan, stack)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        exact = np.nanpercentile(seen, percent, axis=0)
+    none = np.isnan(exact)
+    rounded = np.copysign(np.floor(np.abs(exact) + 0.5), exact)
+    np.testing.assert_array_equal(found["ndvi_percentile"], np.where(none, -32768, rounded))
+    np.testing.assert_array_equal(found["ndvi_percentile"], here.layers["ndvi_percentile"])
+    np.testing.assert_array_equal(found["clear_count"], (stack != -32768).sum(axis=0))
+    np.testing.assert_array_equal(found["ndvi_max"], stack.max(axis=0))
+    assert none[:3, :3].all() and not none.all()
+    assert (found["ndvi_percentile"] < 0).sum() > 0
+
+
+def test_a_percentile_of_two_places_is_refused(service: Service, archive: Path) -> None:
+    """Half of the observations are there, half here: no percentile follows from two."""
+    catalog = with_server(archive, "landsat")
+    scenes = scenes_of(catalog, "landsat_engine", "sentinel_files")
+    service.seen.clear()
+    with pytest.raises(UsageError, match=r"(?s)reduces landsat_engine, but sentinel_files"):
+        composite_tile(scenes, catalog, grid_of(), WHOLE, how(method="median"))
+    tally = Tally(grid_of(), CompositeConfig(method="median"), catalog)
+    with pytest.raises(UsageError, match="all observations"):  # before a run, by the plan
+        tally.composite(Task("composite", "2025-06", WHOLE), scenes)
+    assert service.seen == []
+
+
+def test_no_image_left_is_no_value(service: Service, archive: Path) -> None:
+    catalog = with_server(archive)
+    scenes = scenes_of(catalog, "landsat_engine")
+    service.collections[COLLECTIONS["landsat"]].clear()
+    found = composite_tile(scenes, catalog, grid_of(), WHOLE, how(method="median"))
+    assert len(found.failures) == len(scenes)
+    assert (found.layers["ndvi_median"] == -32768).all() and not found.obs_count.any()
+
+
+# ---------------------------------------------------------------- harmonisation
+
+
+@pytest.mark.parametrize("name", list(COLLECTIONS))
+def test_harmonised_there_as_here(service: Service, archive: Path, name: str) -> None:
+    """The line of each image's platform is part of its scale and offset, in all three ways."""
+    ids = tuple(f"{name}_{way}" for way in ("files", "engine"))
+    catalog = with_server(archive)
+    on = harmonised(catalog, ids, "roy_2016_hls_2018")
+    read = harmonised(load_catalog(archive / "data_catalog.yaml"), ids, "roy_2016_hls_2018")
+    files, engine = (scenes_of(on, dataset_id) for dataset_id in ids)
+    platforms = [
+        {platform_id(s.properties["platform"]) for s in found} for found in (files, engine)
+    ]
+    assert platforms[0] == platforms[1] and len(platforms[0]) == 2
+    for settings in ({}, {"method": "median"}):
+        way = (grid_of(), WHOLE, how(**settings))
+        here = composite_tile(files, on, *way)
+        assert_same(here, composite_tile(engine, on, *way), step=1)
+        assert_same(here, composite_tile(engine, read, *way), step=0)
+        off = composite_tile(files, catalog, *way)
+        np.testing.assert_array_equal(off.clear_count > 0, here.clear_count > 0)
+        assert (off.ndvi_max != here.ndvi_max).mean() > 0.2
+
+
+def test_a_platform_without_coefficients_is_left_out_there_too(
+    service: Service, archive: Path
+) -> None:
+    stored = service.collections[COLLECTIONS["sentinel"]]
+    changed = stored[0].properties | {"SPACECRAFT_NAME": "Sentinel-2C"}
+    service.collections[COLLECTIONS["sentinel"]] = [
+        dataclasses.replace(stored[0], properties=changed), *stored[1:]
+    ]  # fmt: skip
+    on = harmonised(with_server(archive), ("sentinel_engine",), "hls_2018")
+    scenes = scenes_of(on, "sentinel_engine")
+    found = composite_tile(scenes, on, grid_of(), WHOLE)
+    (failure,) = found.failures
+    assert "no coefficients for Sentinel-2C" in failure.reason
+    (other,) = [s for s in scenes if s.id != failure.scene]
+    found.failures = ()
+    assert_same(composite_tile([other], on, grid_of(), WHOLE), found, step=0)
+
+
 # ---------------------------------------------------------------- what cannot be done
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"method": "median"},
+        {"method": "medoid"},
+        {"method": "geometric_median"},
+        {"method": "best_pixel"},
         {"dilation": {"cloud": 2}},
         {"source_index": True},
     ],
+    ids=lambda s: next(iter(s.values())) if "method" in s else next(iter(s)),
 )
 def test_what_the_service_cannot_do_is_refused(
     service: Service, archive: Path, settings: dict
@@ -257,7 +407,7 @@ def test_what_the_service_cannot_do_is_refused(
     service.seen.clear()
     with pytest.raises(UsageError, match=r"cannot do|reduce: here"):
         composite_tile(scenes, catalog, grid_of(), WHOLE, how(**settings))
-    tally = _Tally(grid_of(), CompositeConfig.model_validate(settings), catalog)
+    tally = Tally(grid_of(), CompositeConfig.model_validate(settings), catalog)
     with pytest.raises(UsageError, match=next(iter(settings))):  # before a run, by the plan
         tally.composite(Task("composite", "2025-06", WHOLE), scenes)
     assert service.seen == []
@@ -296,7 +446,7 @@ def test_the_plan_says_what_is_sent(
     ee_client.disconnect()
     catalog, grid = with_server(archive), grid_of(32)
     scenes = scenes_of(catalog, "landsat_engine")
-    tally = _Tally(grid, CompositeConfig(snow_count=True), catalog)
+    tally = Tally(grid, CompositeConfig(snow_count=True), catalog)
     for tile in grid.tiles():
         tally.composite(Task("composite", "2025-06", tile), scenes)
     planned = tally.cost()

@@ -21,7 +21,7 @@ from eco_index.errors import PartialError, UsageError
 from eco_index.period import Period
 from flows.periods import last_complete_period
 from flows.receipts import receipt, require_success
-from flows.schedule import serve
+from flows.schedule import serve, tied
 
 PERIOD = "2025H2"
 WAIT = 240  # seconds a server or a run may take on a busy machine
@@ -68,6 +68,35 @@ def test_a_taken_port_is_refused_by_name(small_region):
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port}"):
             serve(load_region(small_region), port=port, say=lambda text: None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_killed_serve_leaves_no_server_behind():
+    child = [
+        sys.executable,
+        "-c",
+        "import os, time; print(os.getpid(), flush=True); time.sleep(60)",
+    ]
+    code = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *tied(child)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and alive(pid):
+        time.sleep(0.05)
+    if alive(pid):
+        os.kill(pid, signal.SIGKILL)
+        raise AssertionError("the child outlived its parent")
+
+
+def alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"  # ended; nobody has asked for its exit code yet
 
 
 def arrays_of(region):

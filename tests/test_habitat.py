@@ -185,7 +185,7 @@ def test_sums_of_a_large_transform_are_the_exact_whole_numbers(levels):
     size = 1100
     threat = np.full((size, size), levels)  # the greatest sums, where errors are greatest
     threat[g.random(threat.shape) < 0.02] = 0
-    sums = density(threat)
+    sums = np.concatenate([part for _, part in density.by_fft(threat)])
     whole = density.weights.astype(np.int64)
     for y, x in g.integers(0, size - 200, (60, 2)):
         exact = int((whole * threat[y : y + 201, x : x + 201]).sum())
@@ -201,11 +201,35 @@ def test_both_ways_to_sum_and_both_ways_to_the_nearest_agree(seed, share, distan
     ry, rx = density.reach
     g = np.random.default_rng(seed)
     marked = (g.random((19 + 2 * ry, 23 + 2 * rx)) < share).astype(np.uint8)
-    assert np.array_equal(np.rint(density.by_fft(marked)), density.by_edges(marked))
+    by_fft, by_edges = (
+        np.concatenate([np.rint(sums) for _, sums in way(marked)])
+        for way in (density.by_fft, density.by_edges)
+    )
+    assert by_fft.max() > 0 or not marked.any()
+    assert np.array_equal(by_fft, by_edges)
     table = kernels.decay_by_square(distance, 20.0, seed % 2 == 0)
-    fast = kernels.nearest_square(marked, ry, table)
-    slow = kernels.nearest_decay(marked, (ry, rx), (*pixel, distance), seed % 2 == 0)
+    codes, shares = g.integers(0, 5, (19, 23)), np.array([0.0, 0.5, 1.0, 0.25])
+    fast, slow = np.zeros((2, 19, 23))
+    kernels.add_nearest(marked, ry, table, codes, shares, fast)
+    form = ((ry, rx), (*pixel, distance), seed % 2 == 0)
+    kernels.add_nearest_aside(marked, *form, codes, shares, slow)
+    assert (fast[codes % 4 == 0] == 0).all()  # no class, or one beyond the table
     np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("influence", ["nearest", "density"])
+def test_half_the_memory_is_the_same_rounded(influence):
+    p = parameters(influence=influence)
+    cover, road, access = maps(8, (40, 31))
+    whole = run(p, cover, road, access)
+    half = habitat_quality(
+        cover, p, pixel=(30.0, 20.0), threats={"road": road}, access=access, dtype="float32"
+    )
+    for name, values in whole.items():
+        assert half[name].dtype == np.float32
+        assert np.array_equal(half[name], values.astype(np.float32), equal_nan=True)
+    with pytest.raises(UsageError, match="float32"):
+        habitat_quality(cover, p, pixel=(30.0, 20.0), threats={"road": road}, dtype="uint8")
 
 
 def test_a_map_larger_than_one_transform_is_cut():

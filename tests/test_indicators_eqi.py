@@ -36,7 +36,7 @@ def test_eqi_unsourced_indicators_by_the_maximum_of_the_unit_set() -> None:
     result = evaluate(EQI, units[0], unit_set=units)
     assert result.sub("soil_retention").value == 25
     assert result.sub("red_line").value == 50
-    assert result.options["unit_set"] == "2 unit(s), 2 row(s): 150101, b"
+    assert result.options["unit_set"] == "2 / 2: 150101, b"
     number = next(n for n in result.numbers if n.key == "coefficient.soil_retention")
     assert (number.value, number.evidence) == (0.125, "placeholder")
     assert "150101, b" in number.source

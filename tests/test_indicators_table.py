@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,11 @@ def test_other_columns_are_left_alone(tmp_path: Path) -> None:
         ("a.csv", "unit_id,area_km2\n", "no rows"),
         ("a.csv", "unit_id,area_km2\n1,2,3\n", "3 cells"),
         ("a.csv", "unit_id,area_km2,area_km2\n1,2,3\n", "'area_km2' is given twice"),
+        ("a.csv", "unit_id;area_km2\n1;2\n", "separated by semicolons"),
+        ("a.csv", "unit_id\tarea_km2\n1\t2\n", "separated by tabs"),
+        ("a.csv", "unit_id,area_km2\n\0,2\n", "binary zeros"),
+        ("a.csv", "unit_id,area_km2\n1,1_000\n", "not a number: '1_000'"),
+        ("a.xlsx", "PK", "workbook"),
         ("a.yaml", "[]", "the table is empty"),
         ("a.yaml", "a: 1", "not a table of units"),
     ],
@@ -108,6 +114,13 @@ def test_not_a_table(tmp_path: Path, name: str, content: str, message: str) -> N
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_table(path, EI)
+
+
+def test_a_land_cover_class_that_no_method_knows_is_not_lost(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "units.csv", [unit(area_99=4.0)])
+    with pytest.raises(InputError, match=r"unknown land-cover class 99 \(column 'area_99'\)") as e:
+        read_table(path, EI)
+    assert "11, 12, 21" in e.value.rule and "67" in e.value.rule
 
 
 def test_not_utf8_and_not_there(tmp_path: Path) -> None:
@@ -131,11 +144,14 @@ def test_index_command_data(tmp_path: Path, table: Path) -> None:
     assert data["missing_columns"] == []
     assert data["method"]["provisional"]
     for lang, words in (
-        ("zh", ("甲县", "明显变好", "试算", "未评价，缺：cod_t", "不得作为官方结果")),
-        ("en", ("no official figures", "not evaluated, missing: cod_t", "unit of the annual")),
+        ("zh", ("甲县", "明显变好", "试算", "未评价，缺：cod_t (化学需氧量", "不得作为官方结果")),
+        ("en", ("no official figures", "not evaluated, missing: cod_t (COD", "unit of the annual")),
     ):
         text = index_text(data, lang)
         assert all(w in text for w in words), text
+    choices = index_text(data, "zh").split("所用选项:\n")[1].split("所用数字")[0]
+    assert "修约: 不修约 (默认)  [依据: 占位值]" in choices
+    assert not re.search("[A-Za-z]", choices)  # a Chinese reader gets Chinese
 
 
 def test_both_periods_share_one_unit_set(tmp_path: Path) -> None:
@@ -148,6 +164,7 @@ def test_both_periods_share_one_unit_set(tmp_path: Path) -> None:
     assert data["units"][0]["change"] < 0
     assert "marine_shoreline" in data["units"][0]["not_applicable"]
     assert "不适用" in index_text(data, "zh")
+    assert "units behind the normalisation (units / records): 1 / 2: 150101" in index_text(data)
 
 
 def test_tables_without_a_common_unit(tmp_path: Path, table: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_region
 
+from eco_index import compute as compute_module
 from eco_index import cube, executor, pipeline
 from eco_index.compute import tags_of
 from eco_index.config import Region
@@ -65,6 +67,51 @@ def test_results_do_not_depend_on_the_tile_size(
         seen.append(view_of(region).read("yearly", "fvc", "2025", WHOLE))
     assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
     assert seen[0].max() < 65535
+
+
+def test_tiles_that_finish_together_share_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, messages = [], []
+    for name, after in (("each", 0.0), ("shared", 600.0)):
+        monkeypatch.setattr(compute_module, "COMMIT_AFTER", after)
+        region = tiny_region.region(tmp_path / name)
+        tiny_region.Sky(region).install(monkeypatch)
+        compute(region)
+        view = view_of(region)
+        seen.append({p: view.read("yearly", p, "2025", WHOLE) for p in ("ndvi_max", "fvc")})
+        seen[-1]["digests"] = np.array(sorted((t, r.digest) for t, r in view.records().items()))
+        repo = cube.open_archive(region.archive_path).repo
+        messages.append([s.message for s in repo.ancestry(branch="main")])
+        assert cube.verify(region.archive_path) == []
+    for key, values in seen[0].items():
+        assert np.array_equal(values, seen[1][key])
+    tiles, months = len(region.grid.tiles()), len(region.config.period_months(YEAR))
+    # Of composites and of products: the first that finished, and the others.
+    assert len(messages[0]) - len(messages[1]) == tiles * (months + 1) - 2 * 2
+    assert sum(m.endswith(f"and {tiles - 2} more") for m in messages[1]) == 1
+
+
+def test_a_slow_tile_does_not_keep_finished_ones_from_being_committed(
+    region: Region, sky: tiny_region.Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute_module, "COMMIT_AFTER", 0.05)
+    last = region.grid.tiles()[-1].id
+    work, done_before = compute_module.run_composite, []
+
+    def slow(fork: Any, job: Any) -> Any:
+        if job.tile.id == last and not done_before:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and not done_before:
+                states = view_of(region).states()
+                if sum(t.startswith("composite/") for t in states) > 1:
+                    done_before.append(len(states))
+                time.sleep(0.02)
+        return work(fork, job)
+
+    monkeypatch.setattr(compute_module, "run_composite", slow)
+    compute(region)
+    assert done_before
 
 
 def test_changed_products_get_a_new_tag_and_the_old_one_stays(
@@ -354,7 +401,7 @@ def test_outstanding_work_is_bounded() -> None:
         answers = executor.run_bounded(
             workers, _double, range(40), lambda k: (prepared.append(k) or k,)
         )
-        for item, result, error in answers:
+        for item, result, error in filter(None, answers):
             finished += 1
             assert result == 2 * item and error is None
             assert len(prepared) - finished <= 2 * workers.count()

@@ -82,7 +82,7 @@ def test_unknown_words_and_missing_values_are_errors():
 
 
 def test_a_missing_template_variable_is_an_error():
-    env = environment()
+    env = environment("zh")
     with pytest.raises(UndefinedError):
         env.from_string("{{ nothing }}").render()
 
@@ -176,6 +176,17 @@ def test_what_could_not_be_evaluated_is_said_so(report):
     assert "could not be evaluated for Dongsheng Banner" in text
     assert "not evaluated (missing: COD load, nh3n_t)" in text
     assert "100.00 (before limit 131.70)" in text
+
+
+def test_choices_where_a_standard_is_ambiguous_are_said_in_the_language_of_the_page(report):
+    wanted = {
+        "zh": ("水资源量修正：按来源", "降水量单位：毫米（默认）"),
+        "en": ("correction of water resources: as in the source", "millimetres (default)"),
+    }
+    for language, lines in wanted.items():
+        page = report[1][f"report.{language}.html"].read_text(encoding="utf-8")
+        assert all(line in visible_text(page) for line in lines)
+    assert "as in the source" not in report[1]["report.zh.html"].read_text(encoding="utf-8")
 
 
 def test_open_numbers_are_listed_with_their_evidence(report):

@@ -58,7 +58,8 @@ def test_rpc_scene_lands_where_it_belongs(tmp_path: Path, resolution: float) -> 
     rpc_scene(tmp_path, grid, rpc, lambda x, y: np.full(x.shape, 1200.0))
     cat = catalog(tmp_path, calibration="g.csv", ortho={"height": 1200.0})
     (scene,) = search(cat, grid).scenes
-    assert "placed by RPC, bias 25 m, 0.40 m for each metre" in scene.properties["quality_label"]
+    label = scene.properties["quality_label"]
+    assert "bias 25 m by the RPC itself, 0.4 m for each metre of height" in label
     checked = check_scene(scene, cat.datasets["d"])
     assert isinstance(checked, Scene)
     out = whole(cat, checked, grid)

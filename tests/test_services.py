@@ -24,6 +24,7 @@ from eco_index.period import Period
 from eco_index.services import FILL, SERVICES, ServiceMaps
 from eco_index.services.types import load_types
 from eco_index.shares import PixelShares
+from eco_index.summary import TOTAL_NAME, Zone
 from eco_index.zone_raster import ZonePixels
 
 YEAR = Period(2025)
@@ -144,6 +145,11 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> ServiceMaps:
     return ServiceMaps(region, view_of(land, gaps(rng.random(shape))), YEAR)
 
 
+ZONE = Zone(id="_all", name=TOTAL_NAME, area_km2=1, pixels_km2=1)
+#: Zones 0 and 2 are a group, 1 belongs to none; then all of them.
+GROUPINGS: list = [([ZONE], np.array([0, -1, 0])), ([ZONE], np.zeros(3, np.int64))]
+
+
 @settings(max_examples=15)
 @given(
     rows=st.lists(st.integers(1, HEIGHT - 1), max_size=2, unique=True),
@@ -169,9 +175,11 @@ def test_values_and_sums_do_not_depend_on_tiles(noisy: ServiceMaps, rows, column
             assert sums.valid.whole[z] == np.isfinite(inside).sum()
             assert sums.mean(service.scale)[z] == pytest.approx(np.nanmean(inside))
         assert (sums.total.whole == once.total.whole).all()
-        together = sums.with_total()
-        assert together.total.whole[3] == sums.total.whole.sum()
-        assert together.scope.whole[3] == (whole.scope & (ids > 0)).sum()
+        together = sums.with_totals(GROUPINGS)
+        assert (together.total.whole[:3] == sums.total.whole).all()
+        assert together.total.whole[3] == sums.total.whole[0] + sums.total.whole[2]
+        assert together.total.whole[4] == sums.total.whole.sum()
+        assert together.scope.whole[4] == (whole.scope & (ids > 0)).sum()
 
 
 def test_a_value_only_where_every_input_has_one(noisy: ServiceMaps) -> None:
@@ -201,11 +209,12 @@ def test_sums_with_shares_of_pixels(seed: int) -> None:
     halves.add(ZonePixels(np.zeros(stored.shape, np.int32), shares), found)
     whole.add(ZonePixels(np.ones(stored.shape, np.int32), EMPTY), found)
     assert halves.total.values() * 2 == pytest.approx(np.repeat(whole.total.values(), 2))
-    assert halves.with_total().valid.values()[2] == whole.valid.values()[0]
+    both: list = [([ZONE], np.zeros(2, np.int64))]
+    assert halves.with_totals(both).valid.values()[2] == whole.valid.values()[0]
     grades = rng.integers(0, 6, stored.shape).astype(np.uint8)
     counted = GradeSums(2)
     counted.add(ZonePixels(np.zeros(stored.shape, np.int32), shares), grades)
-    total = counted.with_total().counts.values()[2]
+    total = counted.with_totals(both).counts.values()[2]
     assert total == pytest.approx(np.bincount(grades.ravel(), minlength=256))
 
 

@@ -224,8 +224,8 @@ def maps(seed, shape):
     return {k: xr.DataArray(v, dims=("y", "x")) for k, v in arrays.items()}
 
 
-def retention(inputs, pixel=(30.0, 30.0)):
-    return soil_retention(**inputs, method=M, pixel=pixel, length=60.0)
+def retention(inputs, pixel=(30.0, 30.0), **more):
+    return soil_retention(**inputs, method=M, pixel=pixel, length=60.0, **more)
 
 
 def test_fused_chain_equals_the_functions():
@@ -237,6 +237,18 @@ def test_fused_chain_equals_the_functions():
     assert np.array_equal(np.isnan(plain), np.isnan(fused))
     assert 1000 < np.isfinite(fused).sum() < fused.size
     np.testing.assert_allclose(fused, plain, rtol=1e-11, atol=1e-12)
+
+
+def test_half_the_memory_is_the_same_rounded():
+    inputs = maps(2, (40, 31))
+    half, whole = retention(inputs, dtype=np.float32), retention(inputs)
+    assert half.dtype == np.float32
+    assert np.array_equal(half, whole.astype(np.float32), equal_nan=True)
+    chain, single = (RetentionChain(M, 30, 30, 60, dtype=t) for t in (np.float64, np.float32))
+    given = (np.pad(inputs["dem"], 1, constant_values=np.nan), inputs["r"], inputs["k"])
+    assert np.array_equal(
+        single.potential(*given), chain.potential(*given).astype(np.float32), equal_nan=True
+    )
 
 
 @settings(max_examples=15, deadline=None)

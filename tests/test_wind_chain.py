@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eco_index.errors import InputError
+from eco_index.errors import InputError, UsageError
 from eco_index.indices.wind_chain import FixationChain, sand_fixation
 from eco_index.methods import load_method
 
@@ -36,10 +36,10 @@ def maps(seed, shape):
     return {k: xr.DataArray(v, dims=("y", "x")) for k, v in arrays.items()}
 
 
-def fixation(inputs, distance=500.0):
+def fixation(inputs, distance=500.0, **more):
     soil = tuple(inputs[k] for k in ("sand", "silt", "clay", "organic"))
     rest = {k: inputs[k] for k in ("weather", "relief", "types", "cover")}
-    return sand_fixation(soil=soil, **rest, method=M, relief_distance=distance)
+    return sand_fixation(soil=soil, **rest, method=M, relief_distance=distance, **more)
 
 
 def test_fused_chain_equals_the_functions():
@@ -49,6 +49,15 @@ def test_fused_chain_equals_the_functions():
     assert np.array_equal(np.isnan(plain), np.isnan(fused))
     assert np.isfinite(fused).sum() > 3000 and np.nanmax(fused) > 100 and (fused == 0).any()
     np.testing.assert_allclose(fused, plain, rtol=1e-10, atol=1e-9)
+
+
+def test_half_the_memory_is_the_same_rounded():
+    inputs = maps(2, (40, 31))
+    half = fixation(inputs, dtype=np.float32)
+    assert half.dtype == np.float32
+    assert np.array_equal(half, fixation(inputs).astype(np.float32), equal_nan=True)
+    with pytest.raises(UsageError, match="float32"):
+        fixation(inputs, dtype=np.int16)
 
 
 @settings(max_examples=15, deadline=None)

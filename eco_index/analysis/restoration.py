@@ -96,6 +96,8 @@ class Restoration:
         Slope a year of the difference before the project, and its p; NaN below 4 years.
     n_units, n_used : int
         Units given, and used.
+    used : numpy.ndarray
+        bool (unit,), which of them.
     verdict : str
         Key of `VERDICTS`.
     basis : Basis
@@ -115,6 +117,7 @@ class Restoration:
     drift_p: float
     n_units: int
     n_used: int
+    used: np.ndarray
     verdict: Verdict
     basis: Basis
 
@@ -212,6 +215,7 @@ def restoration_effect(
         drift_p=drift_p,
         n_units=int(used.size),
         n_used=int(used.sum()),
+        used=used,
         verdict=_verdict(main, placebo, balanced),
         basis=basis_of(method),
     )

@@ -83,7 +83,8 @@ def assessment_digest(
     layers |= set(programme.analyses.combine) & set(region.config.layers)
     files += [layer_path(region, layer, period.year) for layer in sorted(layers)]
     # Notes tell boundaries that changed since, and layers that lie shifted against the units.
-    files.append(layer_path(region, programme.layer, previous.year))
+    both = {programme.layer} | (set(programme.analyses.combine) & set(region.config.layers))
+    files += [layer_path(region, layer, previous.year) for layer in sorted(both)]
     if region.config.units is not None:
         files.append(layer_path(region, region.config.units, period.year))
     files += _ground_truth(region, programme, period)

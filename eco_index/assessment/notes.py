@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eco_index.config import Region
 from eco_index.period import Period
+from eco_index.summary import SceneMark
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer
 
@@ -63,3 +66,15 @@ def notes_of(
             )
         )
     return notes
+
+
+def scene_notes(marks: Iterable[SceneMark]) -> list[Text]:
+    """Return a note for each kind of lower quality among the scenes that were used."""
+    return [
+        Text(
+            zh=f"{m.title.zh}的{m.of}景影像中有{m.scenes}景质量较低：{m.text.zh}",
+            en=f"{m.scenes} of {m.of} scene(s) of {m.title.en} are of lower quality: {m.text.en}",
+        )
+        for m in marks
+        if m.lower
+    ]

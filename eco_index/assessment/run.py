@@ -15,7 +15,7 @@ from eco_index.assessment import sources
 from eco_index.assessment.digest import assessment_digest, products_digest
 from eco_index.assessment.gather import Gathered, gather
 from eco_index.assessment.layer_notes import coverage_notes, shift_notes
-from eco_index.assessment.notes import notes_of
+from eco_index.assessment.notes import notes_of, scene_notes
 from eco_index.assessment.parts import Context, parts_of
 from eco_index.assessment.parts.leads import FOLDER as LEADS
 from eco_index.assessment.rows import build_rows
@@ -156,6 +156,8 @@ def _made(
         )  # fmt: skip
         zones += part.zones
     quality, failures = sources.quality_of(view, months, sums.months)
+    marked_scenes = sources.scene_marks_of(region, view, months)
+    notes += scene_notes(marked_scenes)
     output.mkdir(parents=True, exist_ok=True)
     maps = sums.overview.write(output, compared.id if compared else None)
     parts = parts_of(
@@ -167,6 +169,7 @@ def _made(
     analyses = [a for part in parts for a in part.analyses]
     uses += [u for part in parts for u in part.methods if u.id not in {v.id for v in uses}]
     notes += [n for part in parts for n in part.notes]
+    zones += [z for part in parts for z in part.zones]
     maps = (*maps, *(m for part in parts for m in part.maps))
     _write_zones(layer, output / "zones.geojson")
     marked: list[Row | IndexValue | Analysis] = [*rows, *indices, *analyses]
@@ -201,6 +204,7 @@ def _made(
         files=tuple(name for part in parts for name in part.files),
         quality=tuple(quality),
         failures=tuple(failures),
+        scene_marks=tuple(marked_scenes),
         inputs=tuple(sources.inputs_of(region, programme, period, view)),
         methods=tuple(uses),
         notes=tuple(notes),

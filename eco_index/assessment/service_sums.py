@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eco_index.services import FILL, SERVICES, ServiceMaps, TileMap
 from eco_index.shares import Sums
+from eco_index.summary import Zone
 from eco_index.zone_raster import ZonePixels, zone_pixels
 from eco_index.zones import ZoneLayer
 
+#: Lines that stand for several zones, and the line of each zone, -1 for none (`totals.groupings`).
+Grouping = tuple[Sequence[Zone], np.ndarray]
 #: Share of a unit without data up to which a mean over its pixels is used (own rule).
 MOST_WITHOUT_DATA = 0.05
 
@@ -45,13 +50,13 @@ class ServiceSums:
             np.add.at(sums.whole, zones, array[inside])
             sums.add_shares((shares.zone,), shares.share, array.reshape(-1)[shares.at])
 
-    def with_total(self) -> ServiceSums:
-        """Return these sums with a last line of all zones (zones must not overlap)."""
-        n = self.scope.whole.size
-        out = ServiceSums(n + 1)
-        out.scope, out.valid, out.total = (
-            _appended(sums, n) for sums in (self.scope, self.valid, self.total)
+    def with_totals(self, groupings: Sequence[Grouping]) -> ServiceSums:
+        """Return these sums with the lines of `totals.groupings` behind those of the zones."""
+        scope, valid, total = (
+            _with_totals(sums, groupings) for sums in (self.scope, self.valid, self.total)
         )
+        out = ServiceSums(scope.whole.size)
+        out.scope, out.valid, out.total = scope, valid, total
         return out
 
     def mean(self, scale: float) -> np.ndarray:
@@ -84,21 +89,21 @@ class GradeSums:
         code = grades.reshape(-1)[shares.at].astype(np.int64)
         self.counts.add_shares((shares.zone, code), shares.share, np.ones_like(code))
 
-    def with_total(self) -> GradeSums:
-        """Return these counts with a last line of all zones (zones must not overlap)."""
-        n = len(self.counts.whole)
-        out = GradeSums(n + 1)
-        out.counts = _appended(self.counts, n)
+    def with_totals(self, groupings: Sequence[Grouping]) -> GradeSums:
+        """Return these counts with the lines of `totals.groupings` behind those of the zones."""
+        counts = _with_totals(self.counts, groupings)
+        out = GradeSums(len(counts.whole))
+        out.counts = counts
         return out
 
 
-def _appended(sums: Sums, n: int) -> Sums:
-    """Return sums of n zones and of all of them, along the first axis."""
-    whole = sums.gathered(0, np.zeros(n, np.int64), 1)
-    out = Sums((n + 1, *sums.whole.shape[1:]))
-    out.whole[:n], out.whole[n:] = sums.whole, whole.whole
-    if sums.part is not None and whole.part is not None:
-        out.part = np.concatenate([sums.part, whole.part])
+def _with_totals(sums: Sums, groupings: Sequence[Grouping]) -> Sums:
+    """Return sums of zones and of their groups, one below the other along the first axis."""
+    parts = [sums, *(sums.gathered(0, index, len(lines)) for lines, index in groupings)]
+    out = Sums((sum(len(p.whole) for p in parts), *sums.whole.shape[1:]))
+    out.whole[:] = np.concatenate([p.whole for p in parts])
+    if sums.part is not None:  # then those of its groups have theirs, too
+        out.part = np.concatenate([p.part for p in parts if p.part is not None])
     return out
 
 

@@ -18,6 +18,7 @@ from eco_index.methods import Method, method_of
 from eco_index.period import Month, Period
 from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
+from eco_index.sources.scene_marks import marked_scenes
 from eco_index.summary import (
     Evidence,
     Failure,
@@ -27,6 +28,7 @@ from eco_index.summary import (
     MethodOption,
     MethodUse,
     MonthQuality,
+    SceneMark,
     weakest,
 )
 
@@ -84,7 +86,12 @@ def _used(region: Region, method_id: str) -> tuple[str, ...]:
 def _with_inputs(use: MethodUse, method: Method) -> MethodUse:
     inputs = {k: MethodInput(title=s.title, unit=s.unit) for k, s in method.file.inputs.items()}
     options = {
-        k: MethodOption(title=s.title, choices=s.choices, given_by_unit=s.given_by_unit)
+        k: MethodOption(
+            title=s.title,
+            choices=s.choices,
+            default=s.default,
+            given_by_unit=s.given_by_unit,
+        )
         for k, s in method.file.options.items()
     }
     return use.model_copy(update={"inputs": inputs, "options": options})
@@ -157,6 +164,24 @@ def quality_of(
             for f in failed
         ]
     return quality, failures
+
+
+def scene_marks_of(region: Region, view: CubeView, months: list[Month]) -> list[SceneMark]:
+    """Return what the manifests say of how good the scenes are that were used."""
+    manifests = [view.manifest(month) for month in months]
+    scenes = [scene for m in manifests if m is not None for scene in m.scenes]
+    return [
+        SceneMark(
+            dataset=m.dataset,
+            title=region.catalog.get(m.dataset, "the scenes of a manifest").title,
+            mark=m.mark,
+            text=m.text,
+            lower=m.lower,
+            scenes=m.scenes,
+            of=m.of,
+        )
+        for m in marked_scenes(scenes)
+    ]
 
 
 def inputs_of(

@@ -126,7 +126,7 @@ def _say_plan(made: dict[str, Any]) -> None:
     )
     if cost["requests"]:
         console.answer(
-            f"Earth Engine: {cost['requests']} requests, up to "
+            f"Earth Engine: up to {cost['requests']} requests, "
             f"{console.size_text(cost['request_bytes'])}"
         )
     for failure in made["failures"]:

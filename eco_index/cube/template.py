@@ -11,10 +11,10 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from eco_index import __version__
-from eco_index.compositing import CompositeConfig
+from eco_index.compositing import REFLECTANCE, SEASON_LAYER, CompositeConfig, Season
 from eco_index.grid import Grid
 from eco_index.period import Month, Period
-from eco_index.products import GROUPS, Product, products_of
+from eco_index.products import GROUPS, PRODUCTS, Product, products_of
 
 if TYPE_CHECKING:
     from eco_index.config import Region
@@ -222,6 +222,14 @@ def product_attrs(
     of_months = group != "monthly" and product.id in ("ndvi_max", "ndvi_mean")
     if of_months and made.method != "maximum_ndvi":
         cell_methods = cell_methods_of_months(product.id, made)
+    if product.id.startswith(REFLECTANCE):
+        attrs["band"] = product.id.removeprefix(REFLECTANCE)
+        attrs["source_layer"] = made.basis
+        cell_methods = PRODUCTS[made.basis].cell_methods
+    if product.id == SEASON_LAYER and made.season is not None:
+        cell_methods = cell_methods_of_season(made.season)
+        if made.season.percentile is not None:
+            attrs["percentile"] = made.season.percentile
     if cell_methods:
         attrs["cell_methods"] = cell_methods
     if product.id == made.basis and made.source_index:
@@ -261,6 +269,15 @@ def cell_methods_of_months(product: str, composite: CompositeConfig) -> str:
         name = f"percentile {composite.percentile:g}"
     within = "median" if composite.method == "median" else "point"
     return f"time: {within} within months time: {over} over months (comment: of monthly {name})"
+
+
+def cell_methods_of_season(season: Season) -> str:
+    """Return the cell methods of the composite over a growing season."""
+    name = season.method.replace("_", " ")
+    if season.percentile is not None:
+        name = f"percentile {season.percentile:g}"
+    within = "median" if season.method == "median" else "point"
+    return f"time: {within} (comment: {name} of all clear observations of the growing season)"
 
 
 def time_values(axis: TimeAxis, group: str) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from eco_index.compositing import SEASON_LAYER, SPECTRAL
 from eco_index.cube.archive import Archive, open_archive
 from eco_index.cube.template import (
     CRS_NAME,
@@ -270,6 +271,8 @@ def _check_tile(
         yield Finding("error", where, f"ndvi_max and clear_count disagree in {n} pixels")
     if "source_index" in values:
         yield from _check_sources(view, time_id, values["source_index"], ndvi, receipt, where)
+    if SEASON_LAYER in receipt.get("valid_pixels", {}):
+        yield from _check_season(view, values[SEASON_LAYER], values["ndvi_max"], where)
     if "obs_count" in values and np.any(values["clear_count"] > values["obs_count"]):
         yield Finding("error", where, "more clear observations than observations")
 
@@ -294,6 +297,23 @@ def _check_sources(
     if wrong:
         text = f"source_index holds places that mean another scene on the list: {wrong[:5]}"
         yield Finding("error", where, text)
+
+
+def _check_season(
+    view: CubeView, season: np.ndarray, highest: np.ndarray, where: str
+) -> Iterator[Finding]:
+    """The season's composite has a value where its months have one, and none above the highest."""
+    made = composite_of(view.root)
+    assert made.season is not None
+    fill = PRODUCTS[SEASON_LAYER].fill
+    # Spectral methods leave out observations that lack a band.
+    if not {made.method, made.season.method} & set(SPECTRAL):
+        n = int(np.count_nonzero((season != fill) != (highest != fill)))
+        if n:
+            text = f"{SEASON_LAYER} and ndvi_max disagree where there is a value ({n} pixels)"
+            yield Finding("error", where, text)
+    if made.method == "maximum_ndvi" and np.any(season > highest):
+        yield Finding("error", where, f"{SEASON_LAYER} is above the highest NDVI of its months")
 
 
 def _check_filled(

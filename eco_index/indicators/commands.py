@@ -43,8 +43,8 @@ def index_command_data(
     dict
         `method`, `options`, `label`, `formulas`, `inverse` (sub-indices that enter as 100 - value),
         `classes` (units and area of each class, see `class_table`), `class_titles`,
-        `missing_columns`, `not_compared`, `units` (each as `summary.IndexValue`, with `label`,
-        `not_applicable` and `warnings`).
+        `input_titles`, `missing_columns`, `not_compared`, `units` (each as `summary.IndexValue`,
+        with `label`, `not_applicable` and `warnings`).
 
     Raises
     ------
@@ -90,6 +90,7 @@ def index_command_data(
         "options": _options(method, options),
         "label": (PROVISIONAL if use.provisional else FINAL).model_dump(),
         "compared": compare is not None,
+        "input_titles": {k: i.title.model_dump() for k, i in method.file.inputs.items()},
         "missing_columns": missing_columns(path, method),
         "not_compared": [u["unit"] for u in units if compare is not None and u["change"] is None],
         "classes": class_table(

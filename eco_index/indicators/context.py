@@ -83,7 +83,7 @@ class Context:
         top = max([own, *(q for u in units if (q := quantity(u)) is not None)])
         # A unit stands in the set once per period that is compared.
         ids = list(dict.fromkeys(str(u.get("unit_id", i + 1)) for i, u in enumerate(units)))
-        label = f"{len(ids)} unit(s), {len(units)} row(s): {', '.join(ids)}"
+        label = f"{len(ids)} / {len(units)}: {', '.join(ids)}"  # said in words where it is shown
         self.sets.add(label)
         source = f"rule 100 / maximum ({top:.6g}) over {label}"
         # All zero: zero times any coefficient is zero, the coefficient itself stays unknown.

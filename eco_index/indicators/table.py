@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import math
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from eco_index.methods import Method, list_methods, load_method
 NAME_COLUMNS = ("unit_id", "unit_name", "unit_name_zh", "unit_name_en", "year")
 _EMPTY = {"", "na", "n/a", "nan", "null", "none"}
 _NEAR = 0.8
+#: Column of the area of a land-cover class.
+_AREA = re.compile(r"area_(\d+)")
 
 
 def read_table(path: Path | str, method: Method) -> list[dict[str, Any]]:
@@ -42,7 +45,8 @@ def read_table(path: Path | str, method: Method) -> list[dict[str, Any]]:
     InputError
         No such file, not UTF-8, empty, a column twice, a column missing without which nothing can
         be computed, a column whose name is almost that of an input, a unit twice, a cell that is
-        no number or out of range. The message names the line.
+        no number or out of range, the area of a land-cover class that no method knows. The message
+        names the line.
     """
     path = Path(path)
     columns, rows = _read_yaml(path) if path.suffix in (".yaml", ".yml") else _read_csv(path)
@@ -96,7 +100,7 @@ def _number(name: str, cell: Any, where: str) -> float | None:
     if text.lower() in _EMPTY:
         return None
     try:
-        return float(text)
+        return float(text.replace("_", " "))  # Python reads 1_000 as a number
     except ValueError:
         raise InputError(
             f"'{name}' is not a number: '{text}'",
@@ -125,6 +129,13 @@ def _check_columns(columns: list[str], method: Method, path: Path) -> None:
     for name in columns:
         if name in known:
             continue
+        if (code := _AREA.fullmatch(name)) and "area_km2" in known and _classes(known):
+            raise InputError(
+                f"unknown land-cover class {code[1]} (column '{name}')",
+                where=where,
+                rule=f"classes: {', '.join(_classes(known))}",
+                fix="add the area to the class that it is by the crosswalk: it would be lost",
+            )
         close = difflib.get_close_matches(name.strip().lower(), sorted(known), n=1, cutoff=_NEAR)
         if close:
             raise InputError(
@@ -143,7 +154,18 @@ def _check_columns(columns: list[str], method: Method, path: Path) -> None:
         )
 
 
+def _classes(names: frozenset[str] | set[str]) -> list[str]:
+    return sorted(m[1] for n in names if (m := _AREA.fullmatch(n)))
+
+
 def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+    if path.suffix.lower() in (".xls", ".xlsx", ".xlsm", ".ods", ".et"):
+        raise InputError(
+            "the table is a workbook",
+            where=str(path),
+            rule="a CSV or YAML file",
+            fix="save the sheet as 'CSV UTF-8' (in Excel: Save As, CSV UTF-8)",
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -156,6 +178,8 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
         ) from None
     except OSError as error:
         raise InputError(f"cannot read the table: {error}", where=str(path)) from None
+    if "\0" in text:
+        raise InputError("not a CSV table: it holds binary zeros", where=str(path))
     reader = csv.reader(io.StringIO(text, newline=""))
     header: list[str] = []
     rows: list[tuple[int, dict[str, Any]]] = []
@@ -165,6 +189,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
                 continue
             if not header:
                 header = [c.strip() for c in cells]
+                _check_separator(header, path)
                 continue
             if len(cells) != len(header):
                 raise InputError(
@@ -179,6 +204,17 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
     if not header:
         raise InputError("the table is empty", where=str(path), rule="a header line, then rows")
     return header, rows
+
+
+def _check_separator(header: list[str], path: Path) -> None:
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), ("，", "Chinese commas")):
+        if len(header) == 1 and mark in header[0]:
+            raise InputError(
+                f"the cells are separated by {name}",
+                where=f"{path}, header",
+                rule="cells separated by commas, numbers with a decimal point",
+                fix="save it as 'CSV UTF-8' with commas",
+            )
 
 
 def _read_yaml(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:

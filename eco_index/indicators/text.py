@@ -30,6 +30,12 @@ _WORDS = {
         "inverse": "以100减去该值计入",
         "classes": "各类单元数（面积占比）",
         "all": "全部单元",
+        "set": "归一化所用的单元集合（单元数/记录数）",
+        "primary": "标准原文",
+        "secondary": "文献转述",
+        "recalled": "凭记忆",
+        "placeholder": "占位值",
+        "evidence": "依据",
     },
     "en": {
         "sub": "sub-index",
@@ -54,6 +60,12 @@ _WORDS = {
         "inverse": "enters as 100 - value",
         "classes": "units of each class (share of the area)",
         "all": "all units",
+        "set": "units behind the normalisation (units / records)",
+        "primary": "primary",
+        "secondary": "secondary",
+        "recalled": "recalled",
+        "placeholder": "placeholder",
+        "evidence": "evidence",
     },
 }
 
@@ -84,7 +96,10 @@ def index_text(data: Mapping[str, Any], lang: str = "en") -> str:
     for option in data["options"]:
         mark = f" ({words['default']})" if option["choice"] == option["default"] else ""
         text = f"  {option['title'][lang]}: {option['choice_title'][lang]}{mark}"
-        lines.append(f"{text}  [{option['evidence']}]")
+        lines.append(f"{text}  [{words['evidence']}: {words[option['evidence']]}]")
+    for units in dict.fromkeys(u["options"].get("unit_set") for u in data["units"]):
+        if units:
+            lines.append(f"  {words['set']}: {units}")
     if data["missing_columns"]:
         lines.append(words["columns"] + ", ".join(data["missing_columns"]))
     unsure = [n for n in method["numbers"] if n["evidence"] in ("recalled", "placeholder")]
@@ -123,7 +138,7 @@ def _unit(unit: Mapping[str, Any], data: Mapping[str, Any], lang: str) -> list[s
                 _figure(sub["raw"], 2),
                 _figure(sub["value"], 2),
                 _figure(sub["weight"], 4),
-                _remark(sub, unit["not_applicable"], data["inverse"], words),
+                _remark(sub, unit["not_applicable"], data, lang),
             ]
         )
     return [head, *_columns(rows), *(f"  ! {w[lang]}" for w in unit["warnings"])]
@@ -147,18 +162,21 @@ def _classes(data: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def _remark(
-    sub: Mapping[str, Any], not_applicable: list[str], inverse: list[str], words: Mapping[str, str]
+    sub: Mapping[str, Any], not_applicable: list[str], data: Mapping[str, Any], lang: str
 ) -> str:
+    words = _WORDS[lang]
     if sub["id"] in not_applicable:
         return words["not_applicable"]
     if sub["missing"]:
-        return words["missing"] + ", ".join(sub["missing"])
+        titles = data["input_titles"]
+        named = (f"{m} ({titles[m][lang]})" if m in titles else m for m in sub["missing"])
+        return words["missing"] + ", ".join(named)
     notes = []
     if sub["weight"] is None:
         notes.append(words["restriction"])
     elif sub["raw"] is not None and sub["value"] != sub["raw"] and not 0 <= sub["raw"] <= 100:
         notes.append(words["clipped"])
-    if sub["id"] in inverse:
+    if sub["id"] in data["inverse"]:
         notes.append(words["inverse"])
     if sub["provisional"]:
         notes.append(words["provisional"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from eco_index.errors import InputError
+from eco_index.errors import InputError, UsageError
 from eco_index.indices.surroundings import surrounded
 
 
@@ -46,6 +46,24 @@ def checked(
             fix=hint or "check the unit, the scale factor and the no-data code",
         )
     return array
+
+
+def float_type(dtype: Any) -> np.dtype[Any]:
+    """Return the type of a result.
+
+    Raises
+    ------
+    UsageError
+        Neither float64 nor float32.
+    """
+    wanted = np.dtype(dtype)
+    if wanted not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise UsageError(
+            f"the type of a result is '{wanted}'",
+            rule="float64 or float32",
+            fix="scale to whole numbers afterwards: no-data would be lost",
+        )
+    return wanted
 
 
 def check_units(array: Any, name: str, allowed: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ import xarray as xr
 
 from eco_index.errors import InputError, UsageError
 from eco_index.indices import habitat_kernels as kernels
-from eco_index.indices.doors import check_codes, check_units, checked
+from eco_index.indices.doors import check_codes, check_units, checked, float_type
 from eco_index.indices.habitat_parameters import HabitatParameters, Threat
 from eco_index.indices.surroundings import surrounded
 from eco_index.indices.terrain import check_pixel
@@ -54,10 +54,15 @@ class HabitatChain:
         Threats, classes, half-saturation.
     pixel : tuple of float
         Width and height of a pixel, m.
+    dtype : type
+        Of the maps, float64 or float32; all is computed in float64.
     """
 
-    def __init__(self, parameters: HabitatParameters, pixel: tuple[float, float]) -> None:
+    def __init__(
+        self, parameters: HabitatParameters, pixel: tuple[float, float], dtype: Any = np.float64
+    ) -> None:
         check_pixel(*pixel)
+        self.dtype = float_type(dtype)
         self.parameters, self.pixel = parameters, (float(pixel[0]), float(pixel[1]))
         self._nearest = parameters.influence == "nearest"
         size = max(parameters.classes) + 1
@@ -68,7 +73,7 @@ class HabitatChain:
         total = sum(t.weight for t in parameters.threats.values())
         self.sources: list[_Source] = []
         for name, threat in parameters.threats.items():
-            table = np.full(size, np.nan)
+            table = np.zeros(size)
             for code, entry in parameters.classes.items():
                 table[code] = threat.weight / total * entry.sensitivity.get(name, 0.0)
             self.sources.append(
@@ -120,15 +125,17 @@ class HabitatChain:
         """
         (dy, dx), (height, width) = depth, cover.shape
         inner = np.ascontiguousarray(cover[dy : height - dy, dx : width - dx])
-        out = np.zeros((2, *inner.shape))
+        out = np.empty((2, *inner.shape), self.dtype)
+        total = out[0] if self.dtype == np.float64 else np.empty(inner.shape)
+        total.fill(0.0)
         given = iter(maps)
         for source in self.sources:
             values = None if source.classes else next(given)
             threat, levels = self._threat(source, cover, values)
-            self._add(source, threat, levels, inner, depth, out[0])
+            self._add(source, threat, levels, inner, depth, total)
         opened = np.ones((1, 1)) if access is None else np.asarray(access, np.float64)
         half = self.parameters.half_saturation
-        if kernels.finish(inner, self._habitat, opened, half, out[0], out[1]):
+        if kernels.finish(inner, self._habitat, opened, half, total, out[0], out[1]):
             known = {code: entry.name.en for code, entry in self.parameters.classes.items()}
             check_codes(inner, known, "land cover")
             checked(opened, "accessibility", "1", 0, 1, "per cent must be divided by 100")
@@ -159,14 +166,14 @@ class HabitatChain:
                 )
         return out, levels
 
-    def _nearest_influence(self, source: _Source, marked: Array) -> Array:
-        influence: Array
+    def _add_nearest(self, source: _Source, marked: Array, codes: Array, out: Array) -> None:
         if source.by_square is not None:
-            influence = kernels.nearest_square(marked, source.reach[0], source.by_square)
+            reach, by_square = source.reach[0], source.by_square
+            kernels.add_nearest(marked, reach, by_square, codes, source.table, out)
         else:
             size = (*self.pixel, source.distance)
-            influence = kernels.nearest_decay(marked, source.reach, size, source.exponential)
-        return influence
+            form = (source.reach, size, source.exponential)
+            kernels.add_nearest_aside(marked, *form, codes, source.table, out)
 
     def _add(
         self,
@@ -188,15 +195,13 @@ class HabitatChain:
                 part = threat[oy + top : oy + bottom + 2 * ry, ox + left : ox + right + 2 * rx]
                 where = (slice(top, bottom), slice(left, right))
                 if not part.any():
-                    # No influence, but classes without value must still become missing.
-                    sums, scale = np.zeros((bottom - top, right - left)), 1.0
-                elif self._nearest:
-                    sums, scale = self._nearest_influence(source, np.ascontiguousarray(part)), 1.0
+                    continue
+                part = np.ascontiguousarray(part)
+                if self._nearest:
+                    self._add_nearest(source, part, codes[where], out[where])
                 else:
                     density = source.densities[levels]
-                    sums, scale = density(np.ascontiguousarray(part)), density.scale
-                table, whole = source.table, not self._nearest
-                kernels.add_threat(sums, scale, whole, codes[where], table, out[where])
+                    density.add(part, codes[where], source.table, out[where])
 
 
 def habitat_quality(
@@ -206,6 +211,7 @@ def habitat_quality(
     pixel: tuple[float, float],
     threats: Mapping[str, xr.DataArray] | None = None,
     access: xr.DataArray | None = None,
+    dtype: Any = np.float64,
 ) -> xr.Dataset:
     """Habitat degradation and quality.
 
@@ -222,6 +228,8 @@ def habitat_quality(
         (influence ``density``) shares of 0–1, which are rounded to 1 %. Known everywhere.
     access : xarray.DataArray, optional
         Accessibility β, 0 (fully protected) to 1 (open); open everywhere if not given.
+    dtype : type
+        Of the maps, float64 or float32 (half the memory); all is computed in float64.
 
     Returns
     -------
@@ -243,7 +251,7 @@ def habitat_quality(
     Memory is that of a chunk with the greatest distance around it. Chunks smaller than that
     distance are merged.
     """
-    chain = HabitatChain(parameters, pixel)
+    chain = HabitatChain(parameters, pixel, dtype)
     given = dict(threats or {})
     wanted = parameters.map_threats
     if set(given) != set(wanted):
@@ -316,7 +324,7 @@ def _lazy(
         return chain(arrays[0], arrays[1 : len(padded)], opened, depth)
 
     return da.map_blocks(
-        block, *padded, *rest, dtype=np.float64, new_axis=0, chunks=((2,), *chunks)
+        block, *padded, *rest, dtype=chain.dtype, new_axis=0, chunks=((2,), *chunks)
     )
 
 

@@ -8,6 +8,7 @@ depend on how a map is cut.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -24,8 +25,10 @@ RATE = 2.99
 Z = 2.5
 #: Steps of a threat between 0 and 1 where its map holds shares.
 LEVELS = 100
+#: Rows and columns that a transform takes at a time (measured).
+BAND_ROWS, BAND_COLUMNS = 64, 32
 #: Additions per pixel that take as long as a Fourier transform (measured).
-EDGE_COST = 80
+EDGE_COST = 50
 
 
 def reach_of(distance: float, pixel: tuple[float, float]) -> tuple[int, int]:
@@ -75,24 +78,56 @@ class Density:
         around = np.roll(around, (-self.reach[0], -self.reach[1]), (0, 1))
         return np.ascontiguousarray(scipy.fft.rfft2(around).real)  # symmetric: no imaginary part
 
-    def __call__(self, padded: Array) -> Array:
-        """Return sums to be rounded and multiplied by `scale`, (h, w), of (h + 2 ry, w + 2 rx)."""
+    def add(self, padded: Array, codes: Array, table: Array, out: Array) -> None:
+        """Add a threat to `out`, (h, w), from whole numbers (h + 2 ry, w + 2 rx).
+
+        Parameters
+        ----------
+        padded : array
+            0 … levels.
+        codes : integer array
+            Classes, (h, w).
+        table : float64 array
+            Weight times sensitivity by class code; codes beyond it have none.
+        out : float64 array
+            (h, w), added to.
+        """
         additions = edges_of(padded) * int((2 * self._half + 1).sum())
-        return self.by_edges(padded) if additions < EDGE_COST * padded.size else self.by_fft(padded)
+        few = additions < EDGE_COST * padded.size
+        for rows, sums in (self.by_edges if few else self.by_fft)(padded):
+            add_sums(sums, self.scale, codes[rows], table, out[rows])
 
-    def by_edges(self, padded: Array) -> Array:
-        """Return the sums by additions at the edges."""
-        sums: Array = edge_sums(padded, self.weights, self._half)
-        return sums
+    def by_edges(self, padded: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows and their sums, by additions at the edges."""
+        yield slice(None), edge_sums(padded, self.weights, self._half)
 
-    def by_fft(self, padded: Array) -> Array:
-        """Return the sums by a Fourier transform."""
+    def by_fft(self, padded: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows and their sums, not rounded yet, by a Fourier transform.
+
+        The transform goes along rows, then along columns and back, then back along rows, each in
+        bands that stay in the cache: one array of the transform's size is held, no more.
+        """
         (ry, rx), (height, width) = self.reach, padded.shape
+        inner = height - 2 * ry
         shape = tuple(scipy.fft.next_fast_len(n, real=True) for n in (height, width))
-        spectrum = scipy.fft.rfft2(padded, s=shape)
-        spectrum *= self._spectrum(shape)
-        sums: Array = scipy.fft.irfft2(spectrum, s=shape, overwrite_x=True)
-        return sums[ry : height - ry, rx : width - rx]
+        kernel = self._spectrum(shape)
+        spectrum = np.zeros(kernel.shape, np.complex128)
+        for band in _bands(height, BAND_ROWS):
+            if padded[band].any():
+                spectrum[band] = scipy.fft.rfft(padded[band], shape[1], axis=1)
+        for band in _bands(kernel.shape[1], BAND_COLUMNS):
+            columns = scipy.fft.fft(spectrum[:, band], axis=0)
+            columns *= kernel[:, band]
+            columns = scipy.fft.ifft(columns, axis=0, overwrite_x=True)
+            spectrum[:inner, band] = columns[ry : ry + inner]
+        for band in _bands(inner, BAND_ROWS):
+            sums = scipy.fft.irfft(spectrum[band], shape[1], axis=1)
+            yield band, sums[:, rx : width - rx]
+
+
+def _bands(length: int, most: int) -> Iterator[slice]:
+    for start in range(0, length, most):
+        yield slice(start, min(start + most, length))
 
 
 def _side(reach: int) -> int:
@@ -216,15 +251,32 @@ def _column_gaps(padded: Array, reach: int) -> Array:
 
 
 @numba.njit(nogil=True, cache=True)
-def nearest_square(padded: Array, reach: int, decay: Array) -> Array:
-    """Decay of the distance to the nearest threat on square pixels, (h, w), of (h + 2 r, w + 2 r).
+def add_nearest(
+    padded: Array, reach: int, decay: Array, codes: Array, table: Array, out: Array
+) -> None:
+    """Add a threat by the distance to the nearest of its pixels; square pixels.
 
-    `decay` is that of `decay_by_square`. The lower envelope of parabolas along rows, in whole
-    numbers (Meijster et al. 2000).
+    Parameters
+    ----------
+    padded : array
+        Marks of the threat, (h + 2 reach, w + 2 reach).
+    reach : int
+        Greatest distance, pixels.
+    decay : float64 array
+        Of `decay_by_square`.
+    codes : integer array
+        Classes, (h, w).
+    table : float64 array
+        Weight times sensitivity by class code; codes beyond it have none.
+    out : float64 array
+        (h, w), added to.
+
+    Notes
+    -----
+    The lower envelope of parabolas along rows, in whole numbers (Meijster et al. 2000).
     """
     gap = _column_gaps(padded, reach)
-    height, width = padded.shape[0] - 2 * reach, padded.shape[1] - 2 * reach
-    out = np.zeros((height, width))
+    height, width = out.shape
     centre, begin = np.empty(padded.shape[1] + 1, np.int64), np.empty(padded.shape[1] + 1, np.int64)
     square = np.empty(padded.shape[1] + 1, np.int64)
     limit = decay.size - 1
@@ -245,8 +297,11 @@ def nearest_square(padded: Array, reach: int, decay: Array) -> Array:
             start = np.int64(0)
             if top >= 0:
                 i = centre[top]
-                # whole numbers far below 2**31: the floor of the quotient is exact
-                start = 1 + np.int64(np.floor((u * u - i * i + g - square[top]) / (2.0 * (u - i))))
+                rise = u * u - i * i + g - square[top]
+                if u - i == 1:
+                    start = 1 + (rise >> 1)
+                else:  # whole numbers far below 2**31: the floor of the quotient is exact
+                    start = 1 + np.int64(np.floor(rise / (2.0 * (u - i))))
             if start < row.size:
                 top += 1
                 centre[top], square[top], begin[top] = u, g, start
@@ -257,26 +312,31 @@ def nearest_square(padded: Array, reach: int, decay: Array) -> Array:
             for x in range(max(begin[k], reach), min(begin[k + 1], reach + width)):
                 z = x - centre[k]
                 z = z * z + square[k]
-                if z <= limit:
-                    out[y, x - reach] = decay[z]
-    return out
+                code = codes[y, x - reach]
+                if z <= limit and 0 <= code < table.size:
+                    out[y, x - reach] += table[code] * decay[z]
 
 
 @numba.njit(nogil=True, cache=True)
-def nearest_decay(
-    padded: Array, reach: tuple[int, int], size: tuple[float, float, float], exponential: bool
-) -> Array:
-    """Decay of the distance to the nearest threat, (h, w), of (h + 2 ry, w + 2 rx).
+def add_nearest_aside(
+    padded: Array,
+    reach: tuple[int, int],
+    size: tuple[float, float, float],
+    exponential: bool,
+    codes: Array,
+    table: Array,
+    out: Array,
+) -> None:
+    """Add a threat as `add_nearest` does, on pixels of any shape.
 
     `size` is width and height of a pixel and the greatest distance, m. Looks sideways from every
     pixel for as long as something nearer can come.
     """
     ry, rx = reach
     dx, dy, distance = size
-    height, width = padded.shape
+    width = padded.shape[1]
     gap = _column_gaps(padded, ry)
     limit = distance * distance * (1 + 2e-9)
-    out = np.zeros((height - 2 * ry, width - 2 * rx))
     squares = np.empty(width)
     for y in range(out.shape[0]):
         some = False
@@ -293,47 +353,56 @@ def nearest_decay(
                 if aside >= best or aside > limit:
                     break
                 best = min(best, aside + min(squares[x + rx - i], squares[x + rx + i]))
-            if best <= limit:
+            code = codes[y, x]
+            if best <= limit and 0 <= code < table.size:
                 share = min(np.sqrt(best) / distance, 1.0)
-                out[y, x] = np.exp(-RATE * share) if exponential else 1.0 - share
-    return out
+                near = np.exp(-RATE * share) if exponential else 1.0 - share
+                out[y, x] += table[code] * near
 
 
 @numba.njit(nogil=True, cache=True)
-def add_threat(
-    sums: Array, scale: float, whole: bool, codes: Array, table: Array, out: Array
-) -> None:
-    """Add one threat: its influence times weight and sensitivity (`table`, by class code)."""
+def add_sums(sums: Array, scale: float, codes: Array, table: Array, out: Array) -> None:
+    """Add a threat by its share around pixels: sums of `Density`, (h, w), not rounded yet."""
     height, width = out.shape
     for i in range(height):
         for j in range(width):
             code = codes[i, j]
-            share = table[code] if 0 <= code < table.size else np.nan
-            value = np.rint(sums[i, j]) if whole else sums[i, j]
-            out[i, j] += share * (value * scale)
+            share = table[code] if 0 <= code < table.size else 0.0
+            out[i, j] += share * (np.rint(sums[i, j]) * scale)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def finish(
-    codes: Array, habitat: Array, access: Array, half: float, degradation: Array, quality: Array
+    codes: Array,
+    habitat: Array,
+    access: Array,
+    half: float,
+    total: Array,
+    degradation: Array,
+    quality: Array,
 ) -> int:
-    """Apply access to `degradation` and fill `quality`; return how many inputs are wrong.
+    """Fill `degradation` and `quality` from the sum of threats; return how many inputs are wrong.
 
     `habitat` holds H by class code: NaN for 0 (missing), -1 for a code that is not known. `access`
-    is (h, w), or (1, 1) where everything is open.
+    is (h, w), or (1, 1) where everything is open. `total` (float64) may be `degradation`.
     """
     bad = 0
     power = half * half * np.sqrt(half)
-    height, width = degradation.shape
-    everywhere = access.size == 1 and degradation.size != 1
+    height, width = total.shape
+    everywhere = access.size == 1 and total.size != 1
+    suitable, open_to = np.empty(width), np.full(width, access[0, 0])
     for i in range(height):
         for j in range(width):
             code = codes[i, j]
-            suitable = habitat[code] if 0 <= code < habitat.size else -1.0
-            open_to = access[0, 0] if everywhere else access[i, j]
-            bad += suitable < 0.0 or open_to < 0.0 or open_to > 1.0
-            d = degradation[i, j] * open_to
+            suitable[j] = habitat[code] if 0 <= code < habitat.size else -1.0
+        if not everywhere:
+            for j in range(width):
+                open_to[j] = access[i, j]
+        for j in range(width):  # short and without branches: vector code
+            h, a = suitable[j], open_to[j]
+            bad += (h < 0.0) | (a < 0.0) | (a > 1.0)
+            d = total[i, j] * a + 0.0 * h  # missing where the class is
             raised = d * d * np.sqrt(d)
             degradation[i, j] = d
-            quality[i, j] = suitable * (1.0 - raised / (raised + power))
+            quality[i, j] = h * (1.0 - raised / (raised + power))
     return bad

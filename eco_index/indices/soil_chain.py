@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from eco_index.indices.doors import check_units, with_halo
+from eco_index.indices.doors import check_units, float_type, with_halo
 from eco_index.indices.soil import cover_factor, cover_table, soil_loss
 from eco_index.indices.soil_kernels import retention
 from eco_index.indices.terrain import (
@@ -45,9 +45,14 @@ class RetentionChain:
         Pixel size, m.
     length : float
         Slope length λ, m (the standard's rule for pixels was not found; the caller answers for it).
+    dtype : type
+        Of the maps, float64 or float32; all is computed in float64.
     """
 
-    def __init__(self, method: Method, dx: float, dy: float, length: float) -> None:
+    def __init__(
+        self, method: Method, dx: float, dy: float, length: float, dtype: Any = np.float64
+    ) -> None:
+        self.dtype = float_type(dtype)
         check_pixel(dx, dy)
         slope_length_factor(0.0, length, method)  # checks the length
         # Read so that results count as provisional for as long as the rule is not known.
@@ -65,13 +70,13 @@ class RetentionChain:
         InputError
             A value out of range or an unknown type, as in the functions of `soil`.
         """
-        out = np.empty(np.shape(r))
+        out = np.empty(np.shape(r), self.dtype)
         if np.asarray(types).dtype.kind not in "iu":
-            return self.plain(padded, r, k, types, cover)
+            return self.plain(padded, r, k, types, cover).astype(self.dtype)
         z, rr, kk, kind, share = (np.ascontiguousarray(a) for a in (padded, r, k, types, cover))
         numbers = (self._n, self._limits, self._table)
         bad = retention(z, rr, kk, kind, share, self.size, *numbers, out)
-        return self.plain(padded, r, k, types, cover) if bad else out
+        return self.plain(padded, r, k, types, cover).astype(self.dtype) if bad else out
 
     def potential(self, padded: Array, r: Array, k: Array) -> Array:
         """Return the potential loss R K L S in t/(hm² a), (h, w); as `__call__` with C = 0.
@@ -81,7 +86,7 @@ class RetentionChain:
         InputError
             A value out of range.
         """
-        out = np.empty(np.shape(r))
+        out = np.empty(np.shape(r), self.dtype)
         z, rr, kk = (np.ascontiguousarray(a) for a in (padded, r, k))
         none, bare = np.zeros(out.shape, np.uint8), np.zeros(out.shape)
         numbers = (self._n, self._limits, np.zeros_like(self._table))
@@ -90,7 +95,8 @@ class RetentionChain:
         dx, dy, length = self.size
         slope = horn_slope(padded, dx, dy)
         l_factor = slope_length_factor(slope, length, self.method)
-        return soil_loss(r, k, l_factor, steepness_factor(slope, self.method), 0.0).potential
+        steep = steepness_factor(slope, self.method)
+        return soil_loss(r, k, l_factor, steep, 0.0).potential.astype(self.dtype)
 
     def plain(self, padded: Array, r: Array, k: Array, types: Array, cover: Array) -> Array:
         """Return the same by the functions of `soil` and `terrain`, which find what is wrong."""
@@ -115,6 +121,7 @@ def soil_retention(
     *,
     pixel: tuple[float, float],
     length: float,
+    dtype: Any = np.float64,
 ) -> xr.DataArray:
     """Soil retention map by the RUSLE chain.
 
@@ -134,6 +141,8 @@ def soil_retention(
         Width and height of a pixel, m.
     length : float
         Slope length, m.
+    dtype : type
+        Of the map, float64 or float32 (half the memory); all is computed in float64.
 
     Returns
     -------
@@ -154,8 +163,8 @@ def soil_retention(
     check_units(r, "R", ("MJ mm/(hm2 h a)", "MJ mm ha-1 h-1 yr-1", "MJ mm ha-1 h-1 a-1"))
     check_units(k, "K", ("t hm2 h/(hm2 MJ mm)", "t ha h ha-1 MJ-1 mm-1"))
     check_units(cover, "cover", ("1",))
-    chain = RetentionChain(method, *pixel, length)
-    out = with_halo(chain, dem, r, k, types, cover)
+    chain = RetentionChain(method, *pixel, length, dtype)
+    out = with_halo(chain, dem, r, k, types, cover, dtype=chain.dtype)
     out.attrs = {
         "units": "t hm-2 a-1",
         "long_name": "soil retention",

@@ -74,16 +74,16 @@ def _cover_row(covers, kinds, limits, table, dry, n, out):
 
 @numba.njit(nogil=True, cache=True)
 def retention(z, r, k, types, cover, size, n, limits, table, out):
-    """Fill `out` with t/(hm² a); return how many inputs were out of range."""
+    """Fill `out` (of any float type) with t/(hm² a); return how many inputs were out of range."""
     dx, dy, length = size
     log_length = np.log(length / n[0])
     bad = 0
     height, width = out.shape
-    dry, c = np.empty(width), np.empty(width)
+    dry, c, row = np.empty(width), np.empty(width), np.empty(width)
     for i in range(height):
-        bad += _slope_row(z[i], z[i + 1], z[i + 2], dx, dy, out[i])
-        bad += _potential_row(r[i], k[i], log_length, n, out[i])
+        bad += _slope_row(z[i], z[i + 1], z[i + 2], dx, dy, row)
+        bad += _potential_row(r[i], k[i], log_length, n, row)
         bad += _cover_row(cover[i], types[i], limits, table, dry, n, c)
         for j in range(width):
-            out[i, j] -= out[i, j] * c[j]
+            out[i, j] = row[j] - row[j] * c[j]
     return bad

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from eco_index.indices.doors import check_units, checked, over_blocks
+from eco_index.indices.doors import check_units, checked, float_type, over_blocks
 from eco_index.indices.wind import (
     WIND_TYPES,
     crust_factor,
@@ -46,11 +46,18 @@ class FixationChain:
         Distance L over which the relief was taken, m.
     distance : float, optional
         z, m; the number of the method file (recalled) if not given.
+    dtype : type
+        Of the maps, float64 or float32; all is computed in float64.
     """
 
     def __init__(
-        self, method: Method, relief_distance: float, distance: float | None = None
+        self,
+        method: Method,
+        relief_distance: float,
+        distance: float | None = None,
+        dtype: Any = np.float64,
     ) -> None:
+        self.dtype = float_type(dtype)
         self.method, self.relief_distance, self.distance = method, float(relief_distance), distance
         checked(relief_distance, "distance of the relief", "m", 1e-3, 1e6)
         z = method.number("wind_distance").required if distance is None else float(distance)
@@ -83,13 +90,13 @@ class FixationChain:
         """
         given = (weather, sand, silt, clay, organic, relief, types, cover)
         if np.asarray(types).dtype.kind not in "iu":
-            return self.plain(*given)
-        out = np.empty(np.shape(weather))
+            return self.plain(*given).astype(self.dtype)
+        out = np.empty(np.shape(weather), self.dtype)
         maps = tuple(
             np.ascontiguousarray(a) for a in (weather, sand, silt, clay, organic, relief, cover)
         )
         bad = fixation(maps, np.ascontiguousarray(types), self._rates, self._n, out)
-        return self.plain(*given) if bad else out
+        return self.plain(*given).astype(self.dtype) if bad else out
 
     def plain(
         self,
@@ -124,6 +131,7 @@ def sand_fixation(
     *,
     relief_distance: float,
     distance: float | None = None,
+    dtype: Any = np.float64,
 ) -> xr.DataArray:
     """Sand fixation map by the RWEQ chain.
 
@@ -142,7 +150,7 @@ def sand_fixation(
         Vegetation cover, a share of 0–1.
     method : Method
         ``hj1173_2021``.
-    relief_distance, distance : float
+    relief_distance, distance, dtype
         As in `FixationChain`.
 
     Returns
@@ -166,8 +174,9 @@ def sand_fixation(
         check_units(one, name, ("%", "percent"))
     check_units(relief, "relief", ("m", "metre", "meter"))
     check_units(cover, "cover", ("1",))
-    chain = FixationChain(method, relief_distance, distance)
-    out = over_blocks(chain, weather, sand, silt, clay, organic, relief, types, cover)
+    chain = FixationChain(method, relief_distance, distance, dtype)
+    maps = (weather, sand, silt, clay, organic, relief, types, cover)
+    out = over_blocks(chain, *maps, dtype=chain.dtype)
     out.attrs = {
         "units": "t km-2 a-1",
         "long_name": "sand fixation",

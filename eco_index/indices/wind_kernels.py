@@ -57,26 +57,26 @@ def _cover_row(covers, kinds, rates, out):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _loss_row(log_c, n, out):
-    """Turn a row of potential products into fixation."""
+def _loss_row(products, log_c, n, out):
+    """Fill a row with fixation from potential products."""
     z, power = n[16], -n[15]
     base, factor = z / n[14], 1000.0 * 2.0 / z * n[13]
     for j in range(out.size):
-        r = base * exp(power * log(out[j]))
+        r = base * exp(power * log(products[j]))
         a = r * exp(power * log_c[j])
         r, a = r * r, a * a
-        out[j] = factor * out[j] * (r * exp(-r) - a * exp(-a) * exp(log_c[j]))
+        out[j] = factor * products[j] * (r * exp(-r) - a * exp(-a) * exp(log_c[j]))
 
 
 @numba.njit(nogil=True, cache=True)
 def fixation(maps, types, rates, n, out):
-    """Fill `out` with t/(km² a); return how many inputs were out of range."""
+    """Fill `out` (of any float type) with t/(km² a); return how many inputs were out of range."""
     weather, sand, silt, clay, organic, relief, cover = maps
     bad = 0
-    log_c = np.empty(out.shape[1])
+    log_c, row = np.empty(out.shape[1]), np.empty(out.shape[1])
     for i in range(out.shape[0]):
-        bad += _soil_row(sand[i], silt[i], clay[i], organic[i], n, out[i])
-        bad += _site_row(weather[i], relief[i], n, out[i])
+        bad += _soil_row(sand[i], silt[i], clay[i], organic[i], n, row)
+        bad += _site_row(weather[i], relief[i], n, row)
         bad += _cover_row(cover[i], types[i], rates, log_c)
-        _loss_row(log_c, n, out[i])
+        _loss_row(row, log_c, n, out[i])
     return bad

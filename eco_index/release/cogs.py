@@ -12,13 +12,24 @@ from rasterio.enums import Resampling
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
+from eco_index.compositing import SEASON_LAYER
 from eco_index.cube import CubeView
+from eco_index.cube.template import composite_of
 from eco_index.errors import InputError
 from eco_index.period import Period
-from eco_index.products import PRODUCTS, Product
+from eco_index.products import PRODUCTS, Product, products_of
 from eco_index.release.plain_zarr import windows
 
-MAIN = ("fvc", "ndvi_max", "ndvi_mean", "landcover", "forest", "clear_count", "valid_months")
+MAIN = (
+    "fvc",
+    "ndvi_max",
+    "ndvi_mean",
+    SEASON_LAYER,
+    "landcover",
+    "forest",
+    "clear_count",
+    "valid_months",
+)
 
 
 def cog_name(product: str, period: Period) -> str:
@@ -54,7 +65,9 @@ def write_cogs(
         Ids of the products written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = [p for p in MAIN if p in view.root[period.cadence]]  # type: ignore[operator]
+    wanted = products_of(period.cadence, True, composite_of(view.root).layers)
+    ids = {p.id for p in wanted}  # without layers of an earlier composite section
+    held = [p for p in MAIN if p in ids and p in view.root[period.cadence]]  # type: ignore[operator]
     for product in held:
         path = folder / cog_name(product, period)
         _write(view, period, PRODUCTS[product], path, tags, colours)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
+from eco_index.compositing import REFLECTANCE
 from eco_index.cube import CubeView
+from eco_index.cube.template import composite_of
 from eco_index.errors import InputError
 from eco_index.period import Period
+from eco_index.products import PRODUCTS
+from eco_index.release.scene_list import INDEX, check_places, write_scene_list
 
 Window = tuple[slice, slice]
 
@@ -38,9 +42,11 @@ def copy_period(
     Returns
     -------
     list of str
-        The groups that were written.
+        The groups that were written. Layers that an earlier ``composite`` section asked for are
+        left out: they may be of other scenes than the rest.
     """
     source = view.root
+    wanted = composite_of(source).layers
     root = zarr.create_group(
         str(target), zarr_format=3, attributes=dict(source.attrs) | {"release": attrs}
     )
@@ -51,7 +57,10 @@ def copy_period(
         if group_id not in source or not kept:
             continue
         places = [view.axis.index(group_id, i) for i in kept]
-        _copy_group(source[group_id], root, group_id, places, kept, view.grid.tile_size)
+        group = root.create_group(group_id, attributes=dict(source[group_id].attrs))
+        _copy_group(source[group_id], group, places, kept, view.grid.tile_size, wanted)
+        if INDEX in group:
+            write_scene_list(view, group, kept)
         written.append(group_id)
     with warnings.catch_warnings():
         # Consolidated metadata is not in the Zarr v3 text yet; xarray and zarr-python read it.
@@ -62,10 +71,16 @@ def copy_period(
 
 
 def _copy_group(
-    source: Any, root: zarr.Group, group_id: str, places: list[int], ids: list[str], size: int
+    source: Any,
+    group: zarr.Group,
+    places: list[int],
+    ids: list[str],
+    size: int,
+    layers: Collection[str],
 ) -> None:
-    group = root.create_group(group_id, attributes=dict(source.attrs))
     for name, array in sorted(source.arrays()):
+        if _is_optional(name) and name not in layers:
+            continue
         timed = bool(array.metadata.dimension_names) and array.metadata.dimension_names[0] == "time"
         shape = (len(places), *array.shape[1:]) if timed else array.shape
         attributes = dict(array.attrs)
@@ -95,6 +110,11 @@ def _copy_group(
                 copy[(new, *window)] = array[(old, *window)]
 
 
+def _is_optional(layer: str) -> bool:
+    known = PRODUCTS.get(layer)
+    return layer.startswith(REFLECTANCE) if known is None else known.optional
+
+
 def windows(shape: Sequence[int], size: int) -> Iterator[Window]:
     """Yield windows of at most `size` x `size` pixels, row by row: memory stays bounded."""
     for y in range(0, shape[0], size):
@@ -111,7 +131,7 @@ def check_copy(view: CubeView, target: Path, groups: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        A value differs: the release is not published.
+        A value differs, or a source index means no scene: the release is not published.
     """
     root = zarr.open_group(str(target), mode="r")
     for group_id in groups:
@@ -128,3 +148,5 @@ def check_copy(view: CubeView, target: Path, groups: Sequence[str]) -> None:
                             where=f"{group_id}/{name}, {time_id}",
                             fix="look for a defective disk; nothing was published",
                         )
+                    if name == INDEX:
+                        check_places(there, group["scene_id"][new], f"{group_id}, {time_id}")

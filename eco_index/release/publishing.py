@@ -20,6 +20,8 @@ from eco_index.release.cogs import write_cogs
 from eco_index.release.gate import judged, override_note
 from eco_index.release.plain_zarr import check_copy, copy_period
 from eco_index.release.stac import write_stac
+from eco_index.sources.scene import Scene
+from eco_index.sources.scene_marks import LABEL, MARKS
 from eco_index.summary import Summary, read_summary, write_summary
 
 if TYPE_CHECKING:
@@ -299,11 +301,15 @@ def _write_scenes(view: CubeView, months: list[str], path: Path) -> None:
         manifest = view.manifest(Month.parse(month))
         if manifest is not None:
             found[month] = {
-                "scenes": [s.receipt() for s in manifest.scenes],
+                "scenes": [s.receipt() | _quality(s) for s in manifest.scenes],
                 "failures": [f.to_dict() for f in manifest.failures],
             }
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_json(path, found)
+
+
+def _quality(scene: Scene) -> dict[str, Any]:
+    return {k: scene.properties[k] for k in (MARKS, LABEL) if k in scene.properties}
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -11,8 +11,9 @@ import shapely
 from pyproj import Transformer
 
 from eco_index.cube import CubeView
+from eco_index.cube.template import composite_of
 from eco_index.period import Period
-from eco_index.products import PRODUCTS
+from eco_index.products import PRODUCTS, products_of
 from eco_index.summary import Summary
 
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
@@ -105,7 +106,8 @@ def _properties(release: dict[str, Any], view: CubeView, period: Period) -> dict
     }
     span = [f"{period.start}T00:00:00Z", f"{period.end}T23:59:59Z"]
     axes["time"] = {"type": "temporal", "extent": span, "values": [span[0]]}
-    held = [p for p in PRODUCTS if p in view.root[period.cadence]]  # type: ignore[operator]
+    wanted = products_of(period.cadence, True, composite_of(view.root).layers)
+    held = [p.id for p in wanted if p.id in view.root[period.cadence]]  # type: ignore[operator]
     return {
         "title": f"{period.id}, release {release['name']}",
         "created": release["created"],

@@ -101,6 +101,7 @@ def _row(row: Row, summary: Summary) -> dict[str, Any]:
         "method": row.method,
         "evidence": row.evidence,
         "provisional": row.provisional,
+        "note": _text(row.note) if row.note else None,
     }
 
 

@@ -24,6 +24,7 @@ def findings(summary: Summary, groups: list[Group], words: Words) -> list[str]:
     names |= {k: words("finding.total", layer=layer, all=v) for k, v in names.items() if k == TOTAL}
     before = words.period(summary.period.compared_with) if summary.period.compared_with else ""
     found = _index_findings(summary, names, before, words)
+    groups = [g for g in groups if g.of_own_zones(summary)]
     shares = [g for g in groups if g.headline and g.unit != "km2"]
     for group in (shares or [g for g in groups if g.headline])[:MOST_INDICATORS]:
         found += _indicator(group, names, before, words)

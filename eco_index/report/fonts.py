@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import noto_cjk_sans_otc
-from fontTools.subset import Options, Subsetter
+import uharfbuzz as hb
 from fontTools.ttLib import TTFont
 from fontTools.ttLib.sfnt import readTTCHeader
 from matplotlib.font_manager import FontProperties
@@ -30,6 +30,7 @@ WEB_FAMILY = "EcoReport"  # own name: a reader's installed font must not change 
 ASCII = "".join(chr(code) for code in range(0x20, 0x7F))
 # Characters that are laid out but need no glyph.
 _INVISIBLE = frozenset("\t\n\r\u200b\u00ad")
+_NAMES = {0, 1, 2, 4, 5, 6, 13, 14}  # copyright and licence stay in the file
 _lock = threading.Lock()
 _last: tuple[frozenset[str], bytes] = (frozenset(), b"")
 
@@ -97,21 +98,26 @@ def require_glyphs(text: Iterable[str], where: str) -> None:
         )
 
 
-def _subset(font: TTFont, characters: str) -> bytes:
-    options = Options()
-    options.layout_features = ["palt", "kern"]
-    options.hinting = False
-    options.desubroutinize = True
-    options.notdef_outline = True
-    options.name_IDs = [0, 1, 2, 4, 5, 6, 13, 14]  # copyright and licence stay in the file
-    options.drop_tables += ["vhea", "vmtx", "VORG", "BASE", "DSIG"]
-    options.recalc_timestamp = False
-    subsetter = Subsetter(options)
-    subsetter.populate(text=characters)
-    subsetter.subset(font)
-    out = io.BytesIO()
-    font.save(out)
-    return out.getvalue()
+def _tags(*names: str) -> set[int]:
+    return {int.from_bytes(name.encode("ascii"), "big") for name in names}
+
+
+def _subset(font: bytes | Path, index: int, characters: str) -> bytes:
+    """Return an OpenType font with the glyphs of `characters`, without hints."""
+    blob = hb.Blob(font) if isinstance(font, bytes) else hb.Blob.from_file_path(str(font))
+    wanted = hb.SubsetInput()
+    for chosen, values in (
+        (wanted.unicode_set, {ord(c) for c in characters}),
+        (wanted.layout_feature_tag_set, _tags("palt", "kern")),
+        (wanted.name_id_set, _NAMES),
+    ):
+        chosen.clear()
+        chosen.update(values)
+    wanted.drop_table_tag_set.update(_tags("vhea", "vmtx", "VORG", "BASE", "DSIG"))
+    wanted.flags = (
+        hb.SubsetFlags.NO_HINTING | hb.SubsetFlags.DESUBROUTINIZE | hb.SubsetFlags.NOTDEF_OUTLINE
+    )
+    return bytes(hb.subset(hb.Face(blob, index), wanted).blob.data)
 
 
 def subset_otf(characters: str) -> bytes:
@@ -131,8 +137,7 @@ def subset_otf(characters: str) -> bytes:
 
 def _make(characters: str) -> bytes:
     require_glyphs([characters], "subset of the report's font")
-    with TTFont(font_file(), fontNumber=face_index(), lazy=True, recalcTimestamp=False) as font:
-        return _subset(font, characters)
+    return _subset(font_file(), face_index(), characters)
 
 
 def charset(text: Iterable[str]) -> str:
@@ -143,7 +148,7 @@ def charset(text: Iterable[str]) -> str:
 
 def web_font(otf: bytes, characters: str) -> str:
     """Return a ``data:`` URI with the WOFF2 subset of `otf` that shows `characters`."""
-    with TTFont(io.BytesIO(otf), recalcTimestamp=False) as font:
+    with TTFont(io.BytesIO(otf), lazy=True) as font:
         lost = sorted({ord(c) for c in characters} - set(font.getBestCmap()))
         if lost:
             raise InputError(
@@ -151,9 +156,9 @@ def web_font(otf: bytes, characters: str) -> str:
                 rule="every character of a page has a glyph in the page's own font",
                 fix="this is a defect of the report: please report it with the summary",
             )
-        small = _subset(font, characters)
     out = io.BytesIO()
-    with TTFont(io.BytesIO(small), recalcTimestamp=False) as font:
+    small = _subset(otf, 0, characters)
+    with TTFont(io.BytesIO(small), lazy=True, recalcBBoxes=False, recalcTimestamp=False) as font:
         font.flavor = "woff2"
         font.save(out)
     return "data:font/woff2;base64," + base64.b64encode(out.getvalue()).decode("ascii")

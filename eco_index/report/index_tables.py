@@ -196,6 +196,8 @@ def option_lines(
         for choice, names in units.items():
             known = option.choices.get(choice) if option is not None else None
             text = known.get(words.language) if known is not None else choice
+            if option is not None and choice == option.default and not option.given_by_unit:
+                text = words("text.option_default", value=text)
             texts.append(text if len(units) == 1 else f"{text} ({', '.join(names)})")
         name = option.title.get(words.language) if option is not None else words(f"text.{key}")
         lines.append(words("text.option", name=name, value="; ".join(texts)))

@@ -14,6 +14,7 @@ CSV_COLUMNS = (
     "denominator_km2", "valid_km2", "no_data_km2", "previous", "change", "interval_low",
     "interval_high", "interval_kind", "grade_zh", "grade_en", "change_class_zh",
     "change_class_en", "method", "evidence", "provisional", "simulated", "status", "trace",
+    "note_zh", "note_en",
 )  # fmt: skip
 
 
@@ -71,6 +72,8 @@ def _row_records(summary: Summary) -> Iterator[dict[str, object]]:
             "denominator_zh": row.denominator.zh,
             "denominator_en": row.denominator.en,
             "provisional": flag(row.provisional),
+            "note_zh": row.note.zh if row.note else "",
+            "note_en": row.note.en if row.note else "",
         }
         record |= {key: getattr(row, key) for key in _SAME_NAME}
         yield record

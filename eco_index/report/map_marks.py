@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 import shapely
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
@@ -31,12 +32,15 @@ def sized(font: FontProperties, size: float) -> FontProperties:
 
 def draw_outlines(axes: Axes, outlines: Outlines, font: FontProperties) -> None:
     crowded = len(outlines.geometries) > MAX_LABELS
-    for geometry in outlines.geometries:
-        for part in shapely.get_parts(geometry):
-            for ring in [part.exterior, *part.interiors]:
-                points = shapely.get_coordinates(ring)
-                axes.add_patch(Polygon(points, fill=False, edgecolor="white", linewidth=1.8))
-                axes.add_patch(Polygon(points, fill=False, edgecolor=INK, linewidth=0.8))
+    rings = [
+        shapely.get_coordinates(ring)
+        for geometry in outlines.geometries
+        for part in shapely.get_parts(geometry)
+        for ring in [part.exterior, *part.interiors]
+    ]
+    for colour, width in (("white", 1.8), (INK, 0.8)):
+        outline = LineCollection(rings, colors=colour, linewidths=width, zorder=1)
+        axes.add_collection(outline, autolim=False)
     for geometry, name in zip(outlines.geometries, outlines.names, strict=True):
         if not name:
             continue

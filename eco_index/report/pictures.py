@@ -61,7 +61,7 @@ def map_pictures(
 
 def _in_parts(summary: Summary, draw: Callable[[list[str]], bytes]) -> list[tuple[bytes, int, int]]:
     """Draw a chart for every 40 zones: zone ids go to `draw`."""
-    zones = list(summary.zones)
+    zones = list(summary.own_zones)
     parts = [zones[i : i + ZONES_A_CHART] for i in range(0, len(zones), ZONES_A_CHART)]
     return [(draw([z.id for z in part]), n, len(parts)) for n, part in enumerate(parts, 1)]
 
@@ -73,8 +73,9 @@ def _numbered(title: str, n: int, total: int, words: Words) -> str:
 def headline_charts(
     groups: Sequence[Group], summary: Summary, words: Words, font: FontProperties
 ) -> list[Picture]:
-    chosen = [g for g in groups if g.headline and g.unit != "km2"][:MOST_PANELS]
-    if len(summary.zones) > 20:  # tall charts: one line of panels fits a page
+    chosen = [g for g in groups if g.headline and g.unit != "km2" and g.of_own_zones(summary)]
+    chosen = chosen[:MOST_PANELS]
+    if len(summary.own_zones) > 20:  # tall charts: one line of panels fits a page
         chosen = chosen[:3]
     if not chosen:
         return []
@@ -109,7 +110,7 @@ def share_charts(
     if group.headline or group.unit != "%":
         return []
     own = _colours(summary)
-    shown = [v for v in group.variables if any(_value(group, z.id, v) for z in summary.zones)]
+    shown = [v for v in group.variables if any(_value(group, z.id, v) for z in summary.own_zones)]
     if not shown:
         return []
     if not any(v in own for v in shown):  # ordered classes: from light to dark

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -50,8 +51,9 @@ def figure_png(figure: Figure, *, dpi: int = DPI, keep: Sequence[str] = ()) -> b
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     # Flat colours: a palette image is a third of the size. Other colours come from anti-aliasing.
     packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
-    colours, place, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    frequent = colours[np.argsort(-counts, kind="stable")]
+    place, colours = pd.factorize(packed.ravel())  # by hashing: a tenth of the time of a sort
+    counts = np.bincount(place, minlength=colours.size)
+    frequent = colours[np.lexsort((colours, -counts))]
     fixed = [
         sum(round(255 * v) << s for v, s in zip(to_rgb(c), (16, 8, 0), strict=True)) for c in keep
     ]
@@ -63,5 +65,5 @@ def figure_png(figure: Figure, *, dpi: int = DPI, keep: Sequence[str] = ()) -> b
     small = Image.fromarray(nearest[place].reshape(packed.shape))
     small.putpalette(table.astype(np.uint8).tobytes())
     out = io.BytesIO()
-    small.save(out, format="PNG", optimize=True)
+    small.save(out, format="PNG", compress_level=6)
     return out.getvalue()

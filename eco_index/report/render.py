@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Sequence
@@ -100,9 +101,10 @@ def render_html(summary: Summary, folder: Path, language: str, otf: bytes) -> st
     )
 
 
-def environment() -> Environment:
-    """Return the template environment: everything escaped, nothing may be missing."""
-    return Environment(
+@functools.cache
+def environment(language: str) -> Environment:
+    """Return the template environment of a language: all escaped, nothing may be missing."""
+    env = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
@@ -110,11 +112,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    env.globals["t"] = Words(language)
+    return env
 
 
 def _template(context: dict[str, Any], words: Words) -> str:
-    env = environment()
-    env.globals["t"] = words
+    env = environment(words.language)
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     # Both are our own text, not a reader's: CSS knows no HTML escapes.
     trusted = {"style": Markup(style), "font_face": Markup(context["font_face"])}

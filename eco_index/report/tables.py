@@ -82,6 +82,11 @@ class Group:
     def first(self) -> Row:
         return next(iter(self.rows.values()))
 
+    def of_own_zones(self, summary: Summary) -> bool:
+        """Tell whether a zone of the programme's layer, or a total of them, has a row here."""
+        own = {z.id for z in summary.own_zones}
+        return any(zone in own for zone, _ in self.rows)
+
     def get(self, zone: str, variable: str = "") -> Row | None:
         """Return the row of a zone, or None where the summary has none."""
         return self.rows.get((zone, variable))
@@ -192,10 +197,10 @@ def split_wide(table: Table, words: Words, keep: int = 0) -> list[Table]:
 
 def headline_tables(groups: Iterable[Group], summary: Summary, words: Words) -> list[Table]:
     """Return the matrix zones x headline indicators."""
-    chosen = [g for g in groups if g.headline]
+    chosen = [g for g in groups if g.headline and g.of_own_zones(summary)]
     if not chosen:
         return []
-    zones = [(z.id, z.name.get(words.language)) for z in summary.zones]
+    zones = [(z.id, z.name.get(words.language)) for z in summary.own_zones]
     heads = tuple(unit_title(words.name(g.title), g.unit, words) for g in chosen)
     if len(zones) <= 4:
         table = Table(
@@ -239,6 +244,8 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
     columns = [words("table.value")]
     columns += [words("table.previous"), words("table.change")] if state else []
     columns += [words(INTERVALS[k]) for k in kinds]
+    noted = any(r.note for r in rows)
+    columns += [words("table.note")] if noted else []
     columns += [*_area_heads(words), words("table.trace")]
     lines = []
     for row in rows:
@@ -259,6 +266,9 @@ def detail_table(group: Group, summary: Summary, words: Words) -> Table:
             ends = (row.interval or ()) if row.interval_kind == kind else ()
             text = "–".join(words.number(v, row.unit) for v in ends)
             cells.append(Cell(text or NO_VALUE))
+        if noted:
+            note = row.note.get(words.language) if row.note else ""
+            cells.append(Cell(note, numeric=False))
         cells += [*_areas(row, words), Cell(row.trace, numeric=False, tone="key")]
         head = names[row.zone]
         if row.variable:
@@ -278,7 +288,7 @@ def class_tables(group: Group, summary: Summary, words: Words) -> list[Table]:
 
     Classes that are zero everywhere (now and before) are left out.
     """
-    zones = [(z.id, z.name.get(words.language)) for z in summary.zones]
+    zones = [(z.id, z.name.get(words.language)) for z in summary.own_zones]
     shown = [v for v in group.variables if _occurs(group, v)]
     caption = unit_title(words.name(group.title), group.unit, words)
     titles = [words.name(group.variables[v]) for v in shown]

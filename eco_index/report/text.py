@@ -83,13 +83,14 @@ class Words:
         UsageError
             The key, or one of the values it names, is missing.
         """
-        where = str(locale_file(self.language))
         try:
             text = self._texts[key]
         except KeyError:
+            where = str(locale_file(self.language))
             raise UsageError(f"no text for '{key}' in '{self.language}'", where=where) from None
         named = {n for _, n, _, _ in string.Formatter().parse(text) if n}
         if named != set(values):
+            where = str(locale_file(self.language))
             raise UsageError(
                 f"text '{key}' is given {sorted(values)}, it names {sorted(named)}", where=where
             )

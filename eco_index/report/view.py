@@ -118,6 +118,15 @@ def context_of(
         "failures_cut": words("text.failures_cut", n=len(summary.failures) - MOST_FAILURES)
         if len(summary.failures) > MOST_FAILURES
         else "",
+        "scene_marks": [
+            (
+                f"{m.title.get(language)} ({m.dataset})",
+                m.text.get(language),
+                words("text.scenes_of", n=m.scenes, total=m.of),
+                words(f"yes_no.{'yes' if m.lower else 'no'}"),
+            )
+            for m in summary.scene_marks
+        ],
         "inputs": [
             (
                 f"{d.title.get(language)} ({d.id})",
@@ -156,7 +165,7 @@ def _meta(summary: Summary, words: Words) -> list[tuple[str, str]]:
         (words("meta.region"), summary.region.name.get(language)),
         (words("meta.programme"), summary.programme.name.get(language)),
         (words("meta.layer"), summary.programme.layer_title.get(language)),
-        (words("meta.zones"), str(sum(not is_total(z.id) for z in summary.zones))),
+        (words("meta.zones"), str(sum(not is_total(z.id) for z in summary.own_zones))),
         (words("meta.period"), f"{info.start} – {info.end}"),
         (words("meta.months"), span),
         (

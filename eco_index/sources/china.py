@@ -23,6 +23,7 @@ from eco_index.sources.preflight import header_bbox
 from eco_index.sources.products import Product, ProductFolderSource, Unreadable
 from eco_index.sources.raster import raster_env, short_reason
 from eco_index.sources.scene import Asset, AssetFailure, Scene
+from eco_index.sources.scene_marks import mark_properties
 from eco_index.sources.stac import split_band
 
 # CRESDA writes imaging times of these products in Beijing time.
@@ -120,7 +121,7 @@ class ChinaWfvSource(ProductFolderSource):
         lines = self._lines(product)
         if lines:
             properties[CALIBRATION] = {band: list(line) for band, line in lines.items()}
-        wrap, quality = self._geometry(product)
+        wrap, marks = self._geometry(product)
         hrefs = {b: (str(image), split_band(self.dataset.bands[b].asset[0])[1]) for b in self.bands}
         assets = {
             band: wrap(href, number, False, self.dataset.bands[band].nodata)
@@ -128,20 +129,22 @@ class ChinaWfvSource(ProductFolderSource):
         }
         mask = self.dataset.mask
         assert mask is not None  # the catalogue refuses imagery without mask
-        if self.access.screen is not None:
+        screen = self.access.screen
+        if screen is not None:
             assets[mask.band] = self._screen(assets, wrap, image, lines)
-            quality.append("simple cloud screen")
+            limits = {"band": screen.band, "cloud_above": screen.cloud_above}
+            marks["simple_screen"] = limits
         elif "mask" in product.files:
             assets[mask.band] = wrap(str(product.files["mask"]), 1, True, None)
             _same_size(image, product.files["mask"])
+            marks["mask_supplied"] = {}
         else:
             raise InputError(
                 f"there is no mask: neither {image.stem}{self.access.mask_suffix} nor a screen"
             )
         if lines:
-            quality.append("top of atmosphere, no atmospheric correction")
-        if quality:
-            properties["quality_label"] = f"lower: {'; '.join(quality)}"
+            marks["top_of_atmosphere"] = {}
+        properties |= mark_properties(marks)
         bbox = header_bbox(assets[mask.band].href, self.dataset)
         if isinstance(bbox, str):
             raise InputError(bbox)
@@ -193,8 +196,8 @@ class ChinaWfvSource(ProductFolderSource):
         )
         return Asset(href)
 
-    def _geometry(self, product: Product) -> tuple[Any, list[str]]:
-        """Return what makes an asset of a file, and labels of quality."""
+    def _geometry(self, product: Product) -> tuple[Any, dict[str, dict[str, Any]]]:
+        """Return what makes an asset of a file, and marks of quality."""
         image = product.files["image"]
         try:
             with raster_env(), rasterio.open(image) as source:
@@ -207,7 +210,7 @@ class ChinaWfvSource(ProductFolderSource):
             return Asset(href, Path(href).stat().st_size, None, band)
 
         if placed:
-            return plain, []
+            return plain, {}
         if "rpc" not in product.files:
             raise InputError("the image has neither a coordinate system nor an RPC file beside it")
         ortho = self.access.ortho
@@ -234,7 +237,8 @@ class ChinaWfvSource(ProductFolderSource):
         stated = "unstated" if rpc.error_m is None else f"{rpc.error_m:g} m"
         label = f"placed by RPC, bias {stated}, {move:.2f} m for each metre of height"
         product.properties["china:geometry"] = label
-        return warped, [label if dem else f"{label}, one height for all"]
+        name = "rpc" if dem else "rpc_one_height"
+        return warped, {name: {"bias_m": rpc.error_m, "shift": round(move, 2)}}
 
 
 def _same_size(image: Path, mask: Path) -> None:

@@ -41,7 +41,10 @@ class Expected:
     @property
     def name(self) -> str:
         """File name without ending: other scenes, rules or pixels make another name."""
-        key = hash_of([dataclasses.asdict(self.wanted), self.grid, VERSION, "export-1"])
+        rules = dataclasses.asdict(self.wanted)
+        if self.wanted.percentile is None:
+            del rules["percentile"]  # names of files received before there were percentiles
+        key = hash_of([rules, self.grid, VERSION, "export-1"])
         return f"{self.tile}_{key[:20]}"
 
     @property

@@ -1,4 +1,4 @@
-"""Maximum-NDVI composites as expressions for Earth Engine: the same rules as the kernels.
+"""Composites of NDVI as expressions for Earth Engine: the same rules as the kernels.
 
 Only expressions are built here; nothing is sent. Every image is unmasked before anything is
 computed with it, so that the service's own propagation of masks decides nothing: what is missing
@@ -87,17 +87,31 @@ class Wanted:
         Images of one day, which count once together.
     snow : bool
         Whether snow is counted.
+    percentile : (str, float), optional
+        Layer that holds a percentile of the clear NDVI beside the maximum, and its place, 0 to 1
+        (0.5 is the median).
     """
 
     alone: tuple[tuple[SceneRule, tuple[str, ...]], ...]
     days: tuple[tuple[tuple[SceneRule, str], ...], ...] = ()
     snow: bool = False
+    percentile: tuple[str, float] | None = None
 
     @property
     def dtypes(self) -> dict[str, str]:
         """Bands of the answer with their types, in order."""
-        counts = ("clear_count", "obs_count", *(("snow_count",) if self.snow else ()))
-        return {"ndvi_max": "int16"} | dict.fromkeys(counts, "uint16")
+        more = {} if self.percentile is None else {self.percentile[0]: "int16"}
+        return {"ndvi_max": "int16"} | dict.fromkeys(self.counts, "uint16") | more
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """Bands that add up."""
+        return ("clear_count", "obs_count", *(("snow_count",) if self.snow else ()))
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(len(ids) for _, ids in self.alone) + sum(map(len, self.days))
 
 
 def composite_image(ee: Any, wanted: Wanted) -> Any:
@@ -116,34 +130,72 @@ def composite_image(ee: Any, wanted: Wanted) -> Any:
         Bands of `Wanted.dtypes`: NDVI x 1e4 rounded half away from zero, -32768 where nothing was
         clear; counts of clear and of all observations.
     """
-    parts = []
+    parts, single = [], []
     for rule, ids in wanted.alone:
 
         def prepared(image: Any, rule: SceneRule = rule) -> Any:
             return _scene_image(image, rule, wanted.snow)
 
-        images = ee.ImageCollection.fromImages([ee.Image(i) for i in ids])
-        parts.append(_reduced(images.map(prepared), wanted))
+        images = ee.ImageCollection.fromImages([ee.Image(i) for i in ids]).map(prepared)
+        single.append(images)
+        parts.append(_reduced(images, wanted))
     for day in wanted.days:
-        images = [_scene_image(ee.Image(i), rule, wanted.snow) for rule, i in day]
-        parts.append(ee.ImageCollection.fromImages(images).max())
-    if len(parts) == 1:
-        return parts[0]
-    return _reduced(ee.ImageCollection.fromImages(parts), wanted)
+        images = ee.ImageCollection.fromImages(
+            [_scene_image(ee.Image(i), rule, wanted.snow) for rule, i in day]
+        )
+        single.append(images)
+        parts.append(images.max())
+    out = parts[0] if len(parts) == 1 else _reduced(ee.ImageCollection.fromImages(parts), wanted)
+    if wanted.percentile is None:
+        return out
+    observations = single[0]
+    for images in single[1:]:
+        observations = observations.merge(images)
+    layer, fraction = wanted.percentile
+    return out.addBands(_percentile(ee, observations, wanted.images, fraction).rename([layer]))
 
 
 def _reduced(images: Any, wanted: Wanted) -> Any:
-    first, *counts = wanted.dtypes
-    return images.select([first]).max().toInt16().addBands(images.select(counts).sum().toUint16())
+    highest = images.select(["ndvi_max"]).max().toInt16()
+    return highest.addBands(images.select(list(wanted.counts)).sum().toUint16())
+
+
+def _percentile(ee: Any, images: Any, number: int, fraction: float) -> Any:
+    """Return a percentile of the clear NDVI: definition 7 of Hyndman & Fan, as the kernels do.
+
+    The service's own percentile reducer does not say how it interpolates. Here values are sorted
+    and picked by their places: what is not clear is the smallest and comes first.
+    """
+    values = images.select(["ndvi_max"]).toArray().arraySort()
+    clear = images.select(["clear_count"]).sum().toDouble()
+    last = clear.subtract(1.0).max(0.0)
+    at = last.multiply(fraction)
+    low = at.floor()
+    part = at.subtract(low)
+    first = clear.multiply(-1.0).add(float(number))  # place of the smallest clear value
+
+    def value_at(place: Any) -> Any:
+        row = place.add(first).min(number - 1.0).toInt32().rename(["row"])
+        return values.arrayGet(row.addBands(ee.Image.constant(0))).toDouble()
+
+    a, b = value_at(low), value_at(low.add(1.0).min(last))
+    step = b.subtract(a)
+    # From the nearer end, as the kernels and NumPy do.
+    far = b.subtract(step.multiply(part.multiply(-1.0).add(1.0)))
+    value = a.add(step.multiply(part)).where(part.gte(0.5), far)
+    return _rounded(value).toInt16()
+
+
+def _rounded(scaled: Any) -> Any:
+    """Round half away from zero: the service's own rounding of halves is not documented."""
+    return scaled.abs().add(0.5).floor().multiply(scaled.signum())
 
 
 def _scene_image(image: Any, rule: SceneRule, snow: bool) -> Any:
     clear, missing, snowy = _judged(image, rule)
     ndvi, good = _ndvi(image, rule.bands)
     good = good.And(ndvi.gte(-1.0)).And(ndvi.lte(1.0)).And(clear)
-    scaled = ndvi.multiply(NDVI_SCALE)
-    # Rounded half away from zero: the service's own rounding of halves is not documented.
-    rounded = scaled.abs().add(0.5).floor().multiply(scaled.signum())
+    rounded = _rounded(ndvi.multiply(NDVI_SCALE))
     out = rounded.where(good.Not(), NDVI_FILL).toInt16().rename(["ndvi_max"])
     out = out.addBands(good.toUint16().rename(["clear_count"]))
     out = out.addBands(missing.Not().toUint16().rename(["obs_count"]))

@@ -14,6 +14,7 @@ from eco_index.catalog import Dataset
 from eco_index.sources.address import is_derived, leaves, parse
 from eco_index.sources.raster import crs_wkt, forget, gdal_path, open_kept
 from eco_index.sources.signing import renew, sign_planetary_computer
+from eco_index.sources.tiff_blocks import open_tiff
 
 # What GDAL says of an address that is refused; of an open file only that a block is missing.
 _REFUSED = re.compile(r"\b40[13]\b|read failed|ReadBlock|TIFFFillTile|TIFFReadEncoded|IReadBlock")
@@ -74,7 +75,8 @@ def open_asset(href: str, dataset: Dataset) -> OpenRaster:
 
         return OpenBand(href, getattr(dataset.access, "project", None))
     try:
-        return open_kept(readable_name(href, dataset))
+        name = readable_name(href, dataset)
+        return open_tiff(name) or open_kept(name)
     except (RasterioError, OSError) as error:
         if not sign_anew(href, dataset, error):
             raise

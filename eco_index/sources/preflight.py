@@ -22,6 +22,7 @@ from eco_index.sources.address import is_derived, parse
 from eco_index.sources.opening import open_asset, readable_name
 from eco_index.sources.raster import local_path, short_reason
 from eco_index.sources.scene import Asset, AssetFailure, Scene
+from eco_index.sources.tiff_blocks import TiffFile
 
 _EDGE = 64 * 1024  # bytes hashed at each end of a file
 _LONLAT = "EPSG:4326"
@@ -121,7 +122,7 @@ def _receipt(asset: Asset, dataset: Dataset) -> tuple[Asset, Any]:
         )
     else:
         checked = asset
-    if isinstance(source, rasterio.DatasetReader) and checked.size is not None:
+    if checked.size is not None:
         _check_blocks(source, asset.band, checked.size)
     return checked, source
 
@@ -165,12 +166,17 @@ def refuse_hdf4(path: Path) -> None:
     )
 
 
-def _check_blocks(source: rasterio.DatasetReader, band: int, size: int) -> None:
+def _check_blocks(source: Any, band: int, size: int) -> None:
     """Raise where a TIFF's directory names a block beyond the end of the file.
 
     Blocks without an offset are sparse: legal, they hold no data.
     """
-    if source.driver != "GTiff":
+    if isinstance(source, TiffFile):
+        beyond = source.block_beyond(size)
+        if beyond is not None:
+            raise _truncated(*beyond, size)
+        return
+    if not isinstance(source, rasterio.DatasetReader) or source.driver != "GTiff":
         return
     height, width = source.block_shapes[band - 1]
     for row in range(math.ceil(source.height / height)):
@@ -182,9 +188,11 @@ def _check_blocks(source: rasterio.DatasetReader, band: int, size: int) -> None:
             length = source.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band) or 0
             end = int(offset) + int(length)
             if end > size:
-                raise InputError(
-                    f"truncated: block {row},{col} ends at byte {end}, the file has {size}"
-                )
+                raise _truncated(row, col, end, size)
+
+
+def _truncated(row: int, col: int, end: int, size: int) -> InputError:
+    return InputError(f"truncated: block {row},{col} ends at byte {end}, the file has {size}")
 
 
 def _bbox(source: Any) -> Bbox:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eco_index.assessment.parts.combine_change import RULE, change_tables, earlier_sides
+from eco_index.assessment.parts.combine_sides import Sides, sides_of_column, sides_of_layers
 from eco_index.assessment.parts.context import Context, Part
 from eco_index.assessment.parts.series import sheets_of
-from eco_index.crossing import NONE, cross
+from eco_index.crossing import NONE
 from eco_index.grid import Tile
 from eco_index.products import LUCC, LUCC_LEVEL1
 from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable
 from eco_index.yamlio import Text
 from eco_index.zonal import SumSpec, ZoneSums
-from eco_index.zone_labels import as_text
 from eco_index.zones import load_layer
 
 METHOD = "combination@1"
 #: Combinations a page shows; of more the largest are shown, all stand in analyses.csv.
 MOST_LINES = 60
-_EMPTY = Text(zh="（未填写）", en="(not given)")
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,10 @@ class Combined:
 
     Attributes
     ----------
-    title : Text
-        What the zones are combined with.
-    pairs : numpy.ndarray
-        int64 (n, 2): number of the first and of the second side, `NONE` for none of the second.
-    first, second : tuple of Text
-        Names of either side.
+    sides : Sides
+        Combinations that have pixels.
     sums : ZoneSums
-        Of the n combinations.
+        Of the combinations.
     margin : ZoneSums
         Of the first side.
     other : ZoneSums or None
@@ -48,10 +44,7 @@ class Combined:
         Zones of the second side overlap: combinations add up to more than the zone.
     """
 
-    title: Text
-    pairs: np.ndarray
-    first: tuple[Text, ...]
-    second: tuple[Text, ...]
+    sides: Sides
     sums: ZoneSums
     margin: ZoneSums
     other: ZoneSums | None
@@ -76,6 +69,12 @@ def part(context: Context) -> Part:
             notes.append(_lacking(context, name))
             continue
         tables += _tables(context, found, notes)
+        if context.compared is not None:
+            earlier = earlier_sides(context, name, notes)
+            tables += change_tables(
+                context, found.sides, found.sums, earlier,
+                whole=found.other is not None, most=MOST_LINES,
+            )  # fmt: skip
     if not tables and not notes:
         return Part()
     return Part(
@@ -86,7 +85,7 @@ def part(context: Context) -> Part:
                 method=METHOD,
                 evidence="secondary",  # forest of the map
                 provisional=False,
-                rules=_RULES,
+                rules=_RULES if context.compared is None else (*_RULES, RULE),
                 tables=tuple(tables),
                 notes=tuple(notes),
                 trace=context.key("combine"),
@@ -124,16 +123,15 @@ def _read(context: Context, spec: SumSpec, tile: Tile) -> dict[str, np.ndarray]:
 def _with_layer(context: Context, name: str) -> Combined:
     """Cross the zones with another layer, tile by tile; only tiles with zones are read."""
     layer, second = context.layer, load_layer(context.region, name, context.period.year)
-    crossing, spec = cross(layer, second), _spec(context)
-    sums, sizes = ZoneSums(spec, len(crossing)), ZoneSums(SumSpec(()), len(crossing))
+    spec, sides = _spec(context), sides_of_layers(layer, second, context.view.grid)
+    sums, sizes = ZoneSums(spec, sides.pieces), ZoneSums(SumSpec(()), sides.pieces)
     overlap = second.n_sheets > 1
     zones = ZoneSums(spec, len(layer)) if overlap else None
-    in_first = np.concatenate([[False], crossing.pairs[:, 0] != NONE])
     for tile in context.view.grid.tiles():
-        drawn = [d for d in crossing.pixels(context.view.grid, tile) if d.any()]
+        drawn = sides.draw(tile)
         for one in drawn:
             sizes.add(one.ids, {}, one.shares)
-        if not any(in_first[d.ids].any() or in_first[d.shares.zone + 1].any() for d in drawn):
+        if not any(sides.reaches(one) for one in drawn):
             continue
         arrays = _read(context, spec, tile)
         for one in drawn:
@@ -141,65 +139,44 @@ def _with_layer(context: Context, name: str) -> Combined:
         if zones is not None:
             for one in sheets_of(context, tile):
                 zones.add(one.ids, arrays, one.shares)
-    alone = layer.n_sheets == 1
-    inside = np.where(crossing.pairs[:, 0] != NONE, crossing.pairs[:, 1], -1)
-    keep = np.flatnonzero((crossing.pairs[:, 0] != NONE) & (sums.pixels > 0))
-    into = np.full(len(crossing), -1, np.int64)
-    into[keep] = np.arange(keep.size)
+    alone, (i, j) = layer.n_sheets == 1, sides.pairs.T
+    keep = (i != NONE) & (sums.pixels > 0)
+    kept = sides.only(keep)
     return Combined(
-        title=second.title,
-        pairs=crossing.pairs[keep],
-        first=layer.names,
-        second=second.names,
-        sums=sums.grouped(into, keep.size),
-        margin=zones if zones is not None else crossing.margin(sums, 0),
-        other=sums.grouped(inside, len(second)) if alone else None,
-        other_pixels=crossing.margin(sizes, 1).pixels if alone else None,
+        sides=kept,
+        sums=sums.grouped(kept.into, len(kept.pairs)),
+        margin=zones if zones is not None else sums.grouped(i, len(layer)),
+        other=sums.grouped(np.where(i != NONE, j, -1), len(second)) if alone else None,
+        other_pixels=sizes.grouped(j, len(second)).pixels if alone else None,
         overlap=overlap,
     )
 
 
 def _with_column(context: Context, column: str) -> Combined:
     """Combine groups of zones (each zone where there are none) with the values of a column."""
-    layer, spec = context.layer, _spec(context)
-    zones = ZoneSums(spec, len(layer))
+    spec, sides = _spec(context), sides_of_column(context.layer, column, context.view.grid)
+    zones = ZoneSums(spec, sides.pieces)
     for tile in context.view.grid.tiles():
-        sheets = sheets_of(context, tile)
+        sheets = sides.draw(tile)
         if sheets:
             arrays = _read(context, spec, tile)
             for one in sheets:
                 zones.add(one.ids, arrays, one.shares)
-    values = [as_text(v) for v in layer.gdf[column]]
-    seconds = list(dict.fromkeys(values))
-    groups = layer.groups or ("",) * len(layer)
-    keys = [
-        ("group", g) if g else ("zone", i) for g, i in zip(groups, layer.ids, strict=True)
-    ]  # what belongs to no group stands for itself
-    names = {
-        key: layer.group_names[key[1]] if key[0] == "group" else name
-        for key, name in zip(keys, layer.names, strict=True)
-    }
-    firsts = list(names)
-    i = np.array([firsts.index(k) for k in keys], np.int64)
-    j = np.array([seconds.index(v) for v in values], np.int64)
-    pairs, into = np.unique(np.column_stack([i, j]), axis=0, return_inverse=True)
+    i, j = sides.pairs[sides.into].T
     return Combined(
-        title=Text(zh=column, en=column),
-        pairs=pairs,
-        first=tuple(names.values()),
-        second=tuple(Text(zh=v, en=v) if v else _EMPTY for v in seconds),
-        sums=zones.grouped(into.reshape(-1), len(pairs)),
-        margin=zones.grouped(i, len(firsts)),
-        other=zones.grouped(j, len(seconds)),
+        sides=sides,
+        sums=zones.grouped(sides.into, len(sides.pairs)),
+        margin=zones.grouped(i, len(sides.first)),
+        other=zones.grouped(j, len(sides.second)),
         other_pixels=None,
     )
 
 
 def _tables(context: Context, found: Combined, notes: list[Text]) -> list[AnalysisTable]:
     """Return the table of combinations, that of the second side, and that of land cover."""
-    ours, theirs = context.layer.title, found.title
+    ours, theirs = context.layer.title, found.sides.title
     title = Text(zh=f"{ours.zh} × {theirs.zh}", en=f"{ours.en} × {theirs.en}")
-    heads = [_head(found, i, j) for i, j in found.pairs.tolist()]
+    heads = found.sides.heads()
     order, shown = list(range(len(heads))), None
     if len(heads) > MOST_LINES:
         order = np.argsort(-np.asarray(found.sums.pixels, float), kind="stable").tolist()
@@ -237,17 +214,6 @@ def _tables(context: Context, found: Combined, notes: list[Text]) -> list[Analys
     return tables
 
 
-def _head(found: Combined, i: int, j: int) -> Text:
-    first = found.first[i]
-    if j == NONE:
-        return Text(
-            zh=f"{first.zh} × （不在任何{found.title.zh}内）",
-            en=f"{first.en} × (outside {found.title.en})",
-        )
-    second = found.second[j]
-    return Text(zh=f"{first.zh} × {second.zh}", en=f"{first.en} × {second.en}")
-
-
 def _columns(context: Context) -> tuple[AnalysisColumn, ...]:
     columns = (
         AnalysisColumn(title=Text(zh="面积", en="area"), unit="km2"),
@@ -283,13 +249,13 @@ def _with_margins(
 ) -> list[AnalysisLine]:
     """Return the lines with a subtotal behind the combinations of a unit that has several."""
     margins, out = _cells(context, found.margin), []
-    first = found.pairs[:, 0]
+    first, names = found.sides.pairs[:, 0], list(found.sides.first.values())
     for k, line in enumerate(lines):
         out.append(line)
         unit = int(first[k])
         last = k + 1 == len(lines) or first[k + 1] != unit
         if last and np.count_nonzero(first == unit) > 1:
-            name = found.first[unit]
+            name = names[unit]
             head = Text(zh=f"{name.zh}（小计）", en=f"{name.en} (subtotal)")
             out.append(AnalysisLine(head=head, cells=margins[unit]))
     return out
@@ -317,14 +283,15 @@ def _second(context: Context, found: Combined, title: Text) -> AnalysisTable:
     if len(keep) > MOST_LINES:
         order = sorted(keep, key=lambda k: -float(found.other.pixels[k]))  # type: ignore[union-attr]
         shown = MOST_LINES
-    ours, theirs = context.layer.title, found.title
+    ours, theirs = context.layer.title, found.sides.title
+    names = list(found.sides.second.values())
     return AnalysisTable(
         caption=Text(
             zh=f"{title.zh}：按{theirs.zh}合计", en=f"{title.en}: all {ours.en} by {theirs.en}"
         ),
         corner=theirs,
         columns=columns,
-        lines=tuple(AnalysisLine(head=found.second[k], cells=rows[k]) for k in order),
+        lines=tuple(AnalysisLine(head=names[k], cells=rows[k]) for k in order),
         shown=shown,
     )
 

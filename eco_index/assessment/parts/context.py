@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eco_index.assessment.gather import Gathered
+from eco_index.assessment.totals import groupings
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
@@ -94,6 +95,17 @@ class Context:
         return path if path.exists() else None
 
     @property
+    def groupings(self) -> list[tuple[list[Zone], np.ndarray]]:
+        """Lines of groups of zones and of all zones, each with its members (`totals.groupings`)."""
+        return list(groupings(self.layer, self.zones))
+
+    @property
+    def lines(self) -> list[tuple[str, Text]]:
+        """Id and name of every zone, then of every line of `groupings`, in this order."""
+        zones = [*self.zones, *(line for lines, _ in self.groupings for line in lines)]
+        return [(zone.id, zone.name) for zone in zones]
+
+    @property
     def has_total(self) -> bool:
         """Whether a line for all zones together stands: several zones that do not overlap."""
         return self.layer.partition and len(self.layer) > 1
@@ -103,10 +115,12 @@ class Context:
 class Part:
     """What a part adds to the summary.
 
-    `intervals`: 95 % intervals of rows that are there already, by their trace key; `files`: those
-    it wrote beside the summary, maps apart.
+    `zones`: those of other layers that its rows name, with `Zone.layer`; `intervals`: 95 %
+    intervals of rows that are there already, by their trace key; `files`: those it wrote beside the
+    summary, maps apart.
     """
 
+    zones: list[Zone] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     maps: list[MapLayer] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)

@@ -15,7 +15,6 @@ from eco_index.indices.pattern import class_patterns as patterns_of
 from eco_index.methods import method_of
 from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import (
-    TOTAL,
     TOTAL_NAME,
     Analysis,
     AnalysisColumn,
@@ -71,7 +70,7 @@ def part(context: Context) -> Part:
     if context.compared is not None:
         matrix = _transfer(whole.transitions["landcover"][0])
         tables += _transfer_tables(matrix, context)
-        rows = _dynamic_rows(context, change, whole, f"{method.id}@{method.version}")
+        rows = _dynamic_rows(context, change, f"{method.id}@{method.version}")
         findings = [_finding(context, matrix)]
     return Part(
         rows=rows,
@@ -201,19 +200,13 @@ def _transfer_tables(matrix: Transfer, context: Context) -> list[AnalysisTable]:
     return found
 
 
-def _dynamic_rows(
-    context: Context, change: ChangeSums, whole: ChangeSums, method: str
-) -> list[Row]:
+def _dynamic_rows(context: Context, change: ChangeSums, method: str) -> list[Row]:
     pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
-    names = [z.id for z in context.zones]
-    tables = list(change.transitions["landcover"])
-    pixels = list(change.pixels)
-    if context.has_total:
-        names.append(TOTAL)
-        tables.append(whole.transitions["landcover"][0])
-        pixels.append(whole.pixels[0])
+    sums = [change, *(change.grouped(k, len(lines)) for lines, k in context.groupings)]
+    tables = [counts for one in sums for counts in one.transitions["landcover"]]
+    pixels = [total for one in sums for total in one.pixels]
     rows = []
-    for zone, counts, total in zip(names, tables, pixels, strict=True):
+    for (zone, _), counts, total in zip(context.lines, tables, pixels, strict=True):
         both = counts[1:, 1:].sum().item()
         degree = _transfer(counts).dynamic_degree()
         rows.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eco_index.assessment.overview import ClassMap, map_layer, write_map
@@ -16,8 +18,6 @@ from eco_index.methods import method_of
 from eco_index.products import LUCC
 from eco_index.services.maps import used_numbers
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
@@ -85,23 +85,20 @@ def part(context: Context) -> Part:
         )  # fmt: skip
         for drawn in sheets:
             wetland.add(drawn.ids, was, {"landcover": now}, drawn.shares)
-    names = [(z.id, z.name) for z in context.zones]
-    whole = context.has_total
-    if whole:
-        names.append((TOTAL, TOTAL_NAME))
+    names, groupings = context.lines, context.groupings
     out = Part()
     tables, findings = [], []
     notes = [_gap(PROBLEMS[p], missing) for p, missing in grades.missing.items() if missing]
     for name, one in sums.items():
         problem = PROBLEMS[name]
-        counts = (one.with_total() if whole else one).counts.values()
+        counts = one.with_totals(groupings).counts.values()
         out.rows += _rows(context, problem, counts, [z for z, _ in names], method.version)
         out.maps.append(_map(context, problem, pictures[name]))
         tables.append(_table(context, problem, counts, names))
-        if whole or n == 1:
+        if context.has_total or n == 1:  # the line of all zones is the last
             findings += _finding(problem, counts[-1])
     if before is not None:
-        areas = _wetlands(wetland, whole)
+        areas = _wetlands([wetland, *(wetland.grouped(k, len(own)) for own, k in groupings)])
         rows, table = _shrinkage(context, areas, names)
         out.rows += rows
         tables.append(table)
@@ -216,7 +213,7 @@ def _map(context: Context, problem: Problem, picture: ClassMap) -> MapLayer:
     return layer.model_copy(update={"classes": classes})
 
 
-def _wetlands(sums: ChangeSums, whole: bool) -> np.ndarray:
+def _wetlands(sums: Sequence[ChangeSums]) -> np.ndarray:
     """Return pixels of wetland before and now, and with land cover in both years: (line, 3)."""
 
     def of(one: ChangeSums) -> np.ndarray:
@@ -226,7 +223,7 @@ def _wetlands(sums: ChangeSums, whole: bool) -> np.ndarray:
         both = one.n_both("landcover")
         return np.stack([before, now, both, one.pixels - both], axis=1).astype(float)
 
-    return np.vstack([of(sums), of(sums.all_zones())]) if whole else of(sums)
+    return np.vstack([of(one) for one in sums])
 
 
 def _shrinkage(

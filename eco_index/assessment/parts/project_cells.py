@@ -35,11 +35,14 @@ class CellSeries:
         (cell,), most frequent level-1 land class, 0 where it is unknown.
     xy : numpy.ndarray
         (cell, 2), centres in metres.
+    pixels : numpy.ndarray
+        int64 (cell,), pixels that are averaged: those of the project, or all of a control's.
     """
 
     values: np.ndarray
     classes: np.ndarray
     xy: np.ndarray
+    pixels: np.ndarray
 
 
 def side_of(config: RestorationConfig, grid: Grid) -> int:
@@ -118,7 +121,8 @@ def project_cells(
         values = np.full(n_seen.shape, np.nan)
         np.divide(total[m][:, cells] * product.scale, n_seen, out=values, where=enough)
         kind = np.where(kinds[m][:, cells].any(axis=0), kinds[m][:, cells].argmax(axis=0), 0)
-        found.append(CellSeries(values, kind, np.column_stack([x[cells], y[cells]])))
+        centres = np.column_stack([x[cells], y[cells]])
+        found.append(CellSeries(values, kind, centres, n_pixels))
     return found[0], found[1]
 
 

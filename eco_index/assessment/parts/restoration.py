@@ -11,11 +11,13 @@ from eco_index.analysis.table_parts import analysis_of
 from eco_index.analysis.tables import restoration_analysis
 from eco_index.assessment.parts.context import Context, Part, years_done
 from eco_index.assessment.parts.project_cells import CellSeries, project_cells, side_of
+from eco_index.assessment.parts.project_rows import absent_row, effect_row, project_zones
 from eco_index.errors import InputError
 from eco_index.indicators import method_use
 from eco_index.methods import Method, method_of
 from eco_index.period import Period
 from eco_index.programme import RestorationConfig
+from eco_index.summary import Row
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
@@ -44,12 +46,19 @@ def part(context: Context) -> Part:
     projects = load_layer(context.region, config.layer, context.period.year)
     works = _years_of_works(context, projects, config)
     periods = years_done(context.view, context.period)
+    zones, basis = project_zones(context, projects), basis_of(method)
     found: list[tuple[Text, Restoration]] = []
+    rows: list[Row] = []
     notes: list[Text] = []
-    for k, name in enumerate(projects.names):
+    for k, zone in zones.items():
+        name = projects.names[k]
         try:
-            found.append((name, _effect(context, config, projects, k, works[k], periods, method)))
+            years = _years_to_compare(works[k], periods)
+            effect, pixels = _effect(context, config, projects, k, years, periods, method)
+            found.append((name, effect))
+            rows.append(effect_row(context, config, zone, effect, pixels, years))
         except _NotYet as reason:
+            rows.append(absent_row(context, config, zone, basis, reason.text))
             notes.append(
                 Text(
                     zh=f"{name.zh}：未评价，{reason.text.zh}",
@@ -61,10 +70,14 @@ def part(context: Context) -> Part:
     if found:
         analysis = restoration_analysis(found, trace)
     else:
-        basis = basis_of(method)
         analysis = analysis_of("restoration", basis, trace, [], [], [], [basis])
     analysis = analysis.model_copy(update={"notes": (*analysis.notes, *notes)})
-    return Part(analyses=[analysis], methods=[method_use(method)])
+    return Part(
+        zones=[zone for zone in zones.values() if zone.layer],
+        rows=rows,
+        analyses=[analysis],
+        methods=[method_use(method)],
+    )
 
 
 def _years_of_works(
@@ -109,27 +122,33 @@ def _text(value: object) -> str:
     return text.removesuffix(".0") if text not in ("nan", "None", "<NA>") else ""
 
 
+def _years_to_compare(works: tuple[int, int] | None, periods: list[Period]) -> tuple[int, int]:
+    """Return first and last year of the works; _NotYet without years around them."""
+    if works is None:
+        raise _NotYet("未给出施工起止年", "the years of the works are not given")
+    first, last = works
+    before = sum(p.year < first for p in periods)
+    after = sum(p.year > last for p in periods)
+    if before < 2 or not after:
+        raise _NotYet(
+            f"数据立方体中工程前有{before}年、工程后有{after}年（至少2年和1年）",
+            f"years in the cube before the works: {before}, after them: {after} (2 and 1 at least)",
+        )
+    return works
+
+
 def _effect(
     context: Context,
     config: RestorationConfig,
     projects: ZoneLayer,
     k: int,
-    works: tuple[int, int] | None,
+    works: tuple[int, int],
     periods: list[Period],
     method: Method,
-) -> Restoration:
-    """Return the effect of one project; _NotYet where it cannot be told."""
-    if works is None:
-        raise _NotYet("未给出施工起止年", "the years of the works are not given")
+) -> tuple[Restoration, np.ndarray]:
+    """Return the effect of a project and its pixels in each cell; _NotYet where it has none."""
     first, last = works
     before = [p for p in periods if p.year < first]
-    after = [p for p in periods if p.year > last]
-    if len(before) < 2 or not after:
-        raise _NotYet(
-            f"数据立方体中工程前有{len(before)}年、工程后有{len(after)}年（至少2年和1年）",
-            f"years in the cube before the works: {len(before)}, after them: {len(after)} "
-            "(2 and 1 at least)",
-        )
     years = np.array([p.year for p in periods])
     own, others = project_cells(
         context, projects, k, config, periods, before[-1], method.number("max_distance").required
@@ -145,10 +164,11 @@ def _effect(
     control = np.full(own.values.shape, np.nan)
     control[:, ok] = matches.control(others.values[:, usable])
     factor, unit = (100.0, "%") if config.product == "fvc" else (1.0, "1")
-    return restoration_effect(
+    effect = restoration_effect(
         factor * own.values, factor * control, years, first, last, method,
         unit=unit, balanced=matches.balanced,
     )  # fmt: skip
+    return effect, own.pixels
 
 
 def _units(cells: CellSeries, covariates: np.ndarray, chosen: np.ndarray) -> Units:

@@ -16,8 +16,6 @@ from eco_index.methods import method_of
 from eco_index.services import FILL, SERVICES, Service, ServiceMaps
 from eco_index.services.maps import METHOD_ID, used_numbers
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
@@ -36,7 +34,7 @@ _PALETTES = {"soil_retention": "YlGn", "sand_fixation": "YlOrBr", "water_conserv
 
 @dataclass(frozen=True)
 class _Found:
-    """A service's figures by line (zones, then all together)."""
+    """A service's figures by line (zones, then groups of them, then all together)."""
 
     service: Service
     evidence: Evidence
@@ -75,9 +73,7 @@ def part(context: Context) -> Part:
         earlier = ServiceMaps(region, context.view, context.compared)
     found, pictures = _sum(context, maps, earlier)
     out = Part(maps=pictures)
-    names = [(z.id, z.name) for z in context.zones]
-    if context.has_total:
-        names.append((TOTAL, TOTAL_NAME))
+    names = context.lines
     notes = [_gap(SERVICES[name], missing) for name, missing in maps.missing.items() if missing]
     if earlier is not None and context.compared is not None:
         for name in maps.available:
@@ -129,7 +125,7 @@ def _sum(
             en=f"{service.title.en}, {_printed(service.unit)}",
         )
         layers.append(map_layer(name, title, "continuous", _limits(values), _PALETTES[name]))
-    whole = context.has_total
+    groupings = context.groupings
     found = []
     for name in wanted:
         earlier_sums = was.get(name)
@@ -137,8 +133,8 @@ def _sum(
             _Found(
                 SERVICES[name],
                 maps.evidence(name),
-                now[name].with_total() if whole else now[name],
-                earlier_sums.with_total() if whole and earlier_sums else earlier_sums,
+                now[name].with_totals(groupings),
+                earlier_sums.with_totals(groupings) if earlier_sums else None,
             )
         )
     return found, layers
@@ -312,9 +308,9 @@ def _finding(context: Context, found: _Found) -> Text:
     service = found.service
     single = len(context.zones) == 1
     whole = context.has_total
-    k = len(context.zones) if whole else 0
+    k = -1 if whole else 0  # the line of all zones is the last
     if not (whole or single):
-        seen = [float(v) for v in found.values() if not math.isnan(v)]
+        seen = [float(v) for v in found.values()[: len(context.zones)] if not math.isnan(v)]
         if not seen:
             return Text(
                 zh=f"{service.title.zh}：各单元均无值。",
