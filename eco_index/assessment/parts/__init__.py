@@ -15,6 +15,7 @@ from eco_index.assessment.parts import (
     leads,
     pattern,
     problems,
+    quality,
     restoration,
     services,
     targets,
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "intervals": intervals.part,  # before what judges rows by their intervals
     "services": services.part,
     "problems": problems.part,
+    "quality": quality.part,
     "targets": targets.part,
     "trend": trend.part,
     "attribution": attribution.part,
