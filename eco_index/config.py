@@ -28,7 +28,12 @@ from eco_index.region_sections import (
     UnitDataConfig,
     YearSpan,
 )
-from eco_index.services_config import ProblemsConfig, QualityConfig, ServicesConfig
+from eco_index.services_config import (
+    HabitatConfig,
+    ProblemsConfig,
+    QualityConfig,
+    ServicesConfig,
+)
 from eco_index.yamlio import Strict, Text
 from eco_index.yamlio import configs_folder as configs_folder
 
@@ -74,6 +79,7 @@ class RegionConfig(Strict):
     quality: QualityConfig | None = Field(
         None, description="what ecosystem quality (HJ 1172-2021) is computed from"
     )
+    habitat: HabitatConfig | None = Field(None, description="what habitat quality is computed from")
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     forest: ForestConfig = ForestConfig()
@@ -97,8 +103,9 @@ class RegionConfig(Strict):
             raise ValueError("'services' needs 'landcover': its types decide")
         if self.unit_data.from_services and self.services is None:
             raise ValueError("'unit_data.from_services' needs the key 'services'")
-        if self.quality is not None and self.landcover is None:
-            raise ValueError("'quality' needs 'landcover': vegetation types are compared")
+        for key in ("quality", "habitat"):
+            if getattr(self, key) is not None and self.landcover is None:
+                raise ValueError(f"'{key}' needs 'landcover': its classes are compared")
         quality = self.quality
         for key, zones in (
             ("problems.grass_zones", self.problems.grass_zones),
@@ -327,6 +334,8 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(d, f"key 'unit_data.{k}'") for k, d in config.unit_data.datasets().items()]
     if config.services is not None:
         wanted += [(d, f"key 'services.{k}'") for k, d in config.services.datasets().items()]
-    if config.quality is not None:
-        wanted += [(d, f"key 'quality.{k}'") for k, d in config.quality.datasets().items()]
+    for name in ("quality", "habitat"):
+        section = getattr(config, name)
+        if section is not None:
+            wanted += [(d, f"key '{name}.{k}'") for k, d in section.datasets().items()]
     return wanted

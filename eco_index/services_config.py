@@ -114,3 +114,23 @@ class QualityConfig(Strict):
     def datasets(self) -> dict[str, str]:
         """Return the datasets, by key."""
         return {"lai": self.lai, "gpp": self.gpp}
+
+
+class HabitatConfig(Strict):
+    """What habitat quality (InVEST's formulas) is computed from, beside the cube's land cover."""
+
+    parameters: str = Field(
+        description="a file of configs/habitat, or the path of your own .yaml, relative to the "
+        "region file"
+    )
+    threats: dict[str, str] = Field(
+        default_factory=dict,
+        description="threat that is no land-cover class: raster of 0 and 1 (or shares), known "
+        "everywhere",
+    )
+    access: str | None = Field(None, description="accessibility, 0 (closed) to 1 (open)")
+
+    def datasets(self) -> dict[str, str]:
+        """Return the datasets, by key."""
+        named = {f"threats.{name}": dataset for name, dataset in self.threats.items()}
+        return named | ({"access": self.access} if self.access is not None else {})

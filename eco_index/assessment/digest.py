@@ -22,6 +22,7 @@ from eco_index.period import Period
 from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.services import service_receipts
+from eco_index.services.habitat import habitat_receipts
 from eco_index.services.maps import versions as service_versions
 from eco_index.services.quality import quality_receipts
 from eco_index.services.types import load_types
@@ -112,6 +113,7 @@ def assessment_digest(
             "leads": _leads(region, programme, period),
             "services": _services(region, programme, years),
             "quality": quality_receipts(region, years) if programme.analyses.quality else None,
+            "habitat": habitat_receipts(region, years) if programme.analyses.habitat else None,
         }
     )  # fmt: skip
 

@@ -203,6 +203,8 @@ def inputs_of(
             ids += config.services.datasets().values()
     if asked.problems and config.problems.grass_zones is not None:
         layers.append(config.problems.grass_zones)
+    if asked.habitat and config.habitat is not None:
+        ids += config.habitat.datasets().values()
     if asked.quality and config.quality is not None:
         ids += config.quality.datasets().values()
         layers += [config.quality.zones] if config.quality.zones is not None else []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from eco_index import auxiliary
-from eco_index.catalog import RasterFile
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError, UsageError
@@ -20,6 +19,7 @@ from eco_index.indices.quality import PARAMETERS, Extremes
 from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.products import PRODUCTS
+from eco_index.services.inputs import raster_path
 from eco_index.yamlio import Text
 
 VERSION = 1  # changes when results change
@@ -75,21 +75,7 @@ class QualityInputs:
         self.absent: list[Text] = []
         for key, dataset_id in self.datasets.items():
             where = f"{region.config.path}, key 'quality.{key}'"
-            dataset = region.catalog.get(dataset_id, where)
-            if not isinstance(dataset.access, RasterFile):
-                raise UsageError(
-                    f"dataset '{dataset_id}' has access type {dataset.access.type}",
-                    where=f"{region.catalog.path} (wanted by {where})",
-                    rule="a raster is needed here",
-                )
-            if dataset.units not in UNITS[key]:
-                raise InputError(
-                    f"dataset '{dataset_id}' has the units {dataset.units!r}",
-                    where=f"{region.catalog.path} (wanted by {where})",
-                    rule=f"units of {TITLES[key].en}: one of {'; '.join(UNITS[key])}",
-                    fix="say in the catalogue what the raster holds (units, scale), or convert it",
-                )
-            path = region.catalog.path_of(dataset_id, where, year)
+            path = raster_path(region, dataset_id, where, TITLES[key], UNITS[key], year)
             if path.is_file():
                 self.paths[key] = path
                 continue
