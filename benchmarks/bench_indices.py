@@ -10,9 +10,10 @@ same with the other influence of threats (see `benchmarks/chain.py`).
 Each side runs in a process of its own, ours after one small run (compiled code is kept on disk).
 
 Without options the sizes are those the project has set itself: a map of 20,000², a network of
-10,000 patches, a chain on 10,000². A peer that cannot finish one in 5 minutes runs at the largest
-size that it can, as `components_peer_size`, `pc_peer_patches` and `chain_peer_size` say, and the
-ratio is that of both sides at that size.
+10,000 patches, a chain on 10,000²; some ten minutes on a machine with nothing else to do. A peer
+that cannot finish one in 5 minutes runs at a size that it can be expected to, as
+`components_peer_size`, `pc_peer_patches` and `chain_peer_size` say, and the ratio is that of both
+sides at that size.
 """
 
 from __future__ import annotations

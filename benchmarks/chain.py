@@ -308,7 +308,7 @@ def chain(size: int, peer_size: int | None, runs: int, folder: Path) -> dict[str
             try:
                 found = compare(inputs(compared), influence, runs)
             except TimeoutError:
-                compared = int(0.7 * compared)
+                compared //= 2
         if compared != size:
             target = str(folder / "ours.zarr")
             large = alone(ours, inputs(size), target, influence)

@@ -59,7 +59,8 @@ def largest(
     """Run a peer at a size, or at the largest that it finishes within the limit.
 
     Its time grows with the square of the size: a run at `probe` says what to expect, and a size
-    that is expected to take over four fifths of the limit is not begun.
+    that is expected to take over three fifths of the limit is not begun (a busy machine may slow
+    down in between). A size that takes too long all the same is halved.
 
     Parameters
     ----------
@@ -83,14 +84,14 @@ def largest(
     if size > probe:
         work, args = side(probe)
         seconds = max(alone(work, *args)["seconds"], 1e-3)
-        size = min(size, _rounded(probe * math.sqrt(0.8 * limit / seconds)))
+        size = min(size, _rounded(probe * math.sqrt(0.6 * limit / seconds)))
     first = size
-    while size > first // 4:
+    while size >= first // 4:
         work, args = side(size)
         try:
             return size, alone(work, *args, limit=limit)
         except TimeoutError:
-            size = _rounded(0.7 * size)
+            size = _rounded(size / 2)
     raise SystemExit(f"the peer finishes no size near {first} within {limit:g} s")
 
 

@@ -40,6 +40,14 @@ class StacFolder(_Stac):
     )
 
 
+class StacStatic(_Stac):
+    """A static STAC catalogue behind an address: linked JSON files without a search service."""
+
+    type: Literal["stac_static"] = "stac_static"
+    url: str = Field(pattern=r"^https?://", description="of catalog.json or collection.json")
+    sign: Literal["none", "planetary_computer"] = "none"
+
+
 class StacApi(_Stac):
     """A STAC API; address and signing are those of the dialect where they are not given."""
 
@@ -158,6 +166,7 @@ class Written(Strict):
 Access = Annotated[
     StacFolder
     | StacApi
+    | StacStatic
     | StacGeoparquet
     | SceneFiles
     | ProductFolder
@@ -183,6 +192,7 @@ class Cover(Strict):
 IMAGERY = (
     "stac_folder",
     "stac_api",
+    "stac_static",
     "stac_geoparquet",
     "scene_files",
     "product_folder",

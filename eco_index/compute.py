@@ -247,28 +247,31 @@ def execute(
         workers, function, until_stopped(), lambda p: (archive.fork(), job_of(p)), COMMIT_AFTER
     )
     finished = 0
-    for answer in answers:
-        if answer is None:
-            commit()
-            continue
-        planned, result, error = answer
-        task = planned.task
-        finished += 1
-        if error is None and not result.failures:
-            batch.add(planned, result)
-            if batch.due:
+    try:
+        for answer in answers:
+            if answer is None:
                 commit()
-        elif error is None:
-            outcome.unreadable.setdefault(task.time_id, []).extend(result.failures)
-        elif isinstance(error, EcoError):
-            stopped.append(error)
-        elif isinstance(error, Exception):
-            log.error("%s failed", task.id, exc_info=error)
-            outcome.failed.append((task.id, f"{type(error).__name__}: {error}"))
-        else:
-            commit()
-            raise error
-        progress(stage, finished, len(tasks), task.id)
+                continue
+            planned, result, error = answer
+            task = planned.task
+            finished += 1
+            if error is None and not result.failures:
+                batch.add(planned, result)
+                if batch.due:
+                    commit()
+            elif error is None:
+                outcome.unreadable.setdefault(task.time_id, []).extend(result.failures)
+            elif isinstance(error, EcoError):
+                stopped.append(error)
+            elif isinstance(error, Exception):
+                log.error("%s failed", task.id, exc_info=error)
+                outcome.failed.append((task.id, f"{type(error).__name__}: {error}"))
+            else:
+                raise error
+            progress(stage, finished, len(tasks), task.id)
+    except BaseException:  # Ctrl-C: what is finished is kept
+        commit()
+        raise
     commit()
     if stopped:
         raise stopped[0]

@@ -28,7 +28,12 @@ from eco_index.region_sections import (
     UnitDataConfig,
     YearSpan,
 )
-from eco_index.services_config import ProblemsConfig, ServicesConfig
+from eco_index.services_config import (
+    HabitatConfig,
+    ProblemsConfig,
+    QualityConfig,
+    ServicesConfig,
+)
 from eco_index.yamlio import Strict, Text
 from eco_index.yamlio import configs_folder as configs_folder
 
@@ -71,6 +76,10 @@ class RegionConfig(Strict):
         None, description="what maps of ecosystem services are computed from"
     )
     problems: ProblemsConfig = ProblemsConfig()
+    quality: QualityConfig | None = Field(
+        None, description="what ecosystem quality (HJ 1172-2021) is computed from"
+    )
+    habitat: HabitatConfig | None = Field(None, description="what habitat quality is computed from")
     programmes: tuple[str, ...] = Field(min_length=1)
     overlays: dict[str, str] = Field(default_factory=dict, description="method id: overlay file")
     forest: ForestConfig = ForestConfig()
@@ -94,14 +103,23 @@ class RegionConfig(Strict):
             raise ValueError("'services' needs 'landcover': its types decide")
         if self.unit_data.from_services and self.services is None:
             raise ValueError("'unit_data.from_services' needs the key 'services'")
-        zones = self.problems.grass_zones
-        if zones is not None and (zones not in self.layers or not self.layers[zones].partition):
-            raise ValueError(
-                f"problems.grass_zones '{zones}' must be one of the layers that do not overlap"
-            )
-        odd = [y for y in self.problems.grass_years if not self.years.first <= y <= self.years.last]
-        if odd:
-            raise ValueError(f"problems.grass_years names {odd}, years of the cube: {self.years}")
+        for key in ("quality", "habitat"):
+            if getattr(self, key) is not None and self.landcover is None:
+                raise ValueError(f"'{key}' needs 'landcover': its classes are compared")
+        quality = self.quality
+        for key, zones in (
+            ("problems.grass_zones", self.problems.grass_zones),
+            ("quality.zones", quality.zones if quality is not None else None),
+        ):
+            if zones is not None and (zones not in self.layers or not self.layers[zones].partition):
+                raise ValueError(f"{key} '{zones}' must be one of the layers that do not overlap")
+        for key, years in (
+            ("problems.grass_years", self.problems.grass_years),
+            ("quality.reference_years", quality.reference_years if quality is not None else ()),
+        ):
+            odd = [y for y in years if not self.years.first <= y <= self.years.last]
+            if odd:
+                raise ValueError(f"{key} names {odd}, years of the cube: {self.years}")
         if self.fvc is not None and self.fvc.choice == "percentile":
             if self.fvc.by_class and self.landcover is None:
                 raise ValueError("fvc.by_class needs 'landcover'; without it write by_class: false")
@@ -352,4 +370,8 @@ def _datasets_wanted(config: RegionConfig) -> list[tuple[str, str]]:
     wanted += [(d, f"key 'unit_data.{k}'") for k, d in config.unit_data.datasets().items()]
     if config.services is not None:
         wanted += [(d, f"key 'services.{k}'") for k, d in config.services.datasets().items()]
+    for name in ("quality", "habitat"):
+        section = getattr(config, name)
+        if section is not None:
+            wanted += [(d, f"key '{name}.{k}'") for k, d in section.datasets().items()]
     return wanted

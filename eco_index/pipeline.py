@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,9 +80,18 @@ class RunReport:
     def to_dict(self) -> dict[str, Any]:
         return vars(self) | {"exit_code": self.exit_code}
 
+    def add(self, receipt: dict[str, Any], period: Period) -> None:
+        """Take over what `assess_period` or `report_period` says."""
+        self.summaries += receipt.get("summaries", {}).values()
+        self.reports += receipt.get("reports", [])
+        stage = "assess" if "summaries" in receipt else "report"
+        for name, problem in receipt["failures"].items():
+            self._fail(stage, period.id, name, problem)
+
     def _fail(self, stage: str, period: str, item: str, failure: dict[str, Any]) -> None:
         self.failures.append({"stage": stage, "period": period, "item": item} | failure)
-        log.error("%s of %s failed: %s", stage, f"{period} {item}".strip(), failure["what"])
+        what = textwrap.shorten(failure["what"], 200, placeholder=" ...")  # whole in the report
+        log.error("%s of %s failed: %s", stage, f"{period} {item}".strip(), what)
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -310,14 +320,8 @@ def run(
                 report.tasks[key] += counts.get(key, 0)
             report._fail("compute", period.id, "", _failure(error))
             continue
-        for stage, receipt in (
-            ("assess", assess_period(region, period, programmes, progress)),
-            ("report", report_period(region, period, programmes, progress)),
-        ):
-            report.summaries += receipt.get("summaries", {}).values()
-            report.reports += receipt.get("reports", [])
-            for name, problem in receipt["failures"].items():
-                report._fail(stage, period.id, name, problem)
+        report.add(assess_period(region, period, programmes, progress), period)
+        report.add(report_period(region, period, programmes, progress), period)
     if first is not None and len(report.failures) == len(ordered) and not report.tags:
         raise first
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from eco_index.cube.archive import check_layout, open_archive
 from eco_index.cube.template import has_landcover
 from eco_index.errors import EcoError, InputError, UsageError
 from eco_index.grid import Grid, Tile
+from eco_index.layer_faults import LayerFaults
 from eco_index.months import MonthPlan, ensure_overlap, plan_month
 from eco_index.period import Month, Period
 from eco_index.plan_cost import Cost, Tally, season_scenes
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Plan", "PlannedAssessment", "PlannedTask", "Task", "plan"]
 
 REPORT_FILES = ("report.zh.html", "report.en.html", "table.csv")
+NO_REPORT = "report files are missing"
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def plan(
     composites: dict[str, PlannedTask] = {}
     tasks: list[PlannedTask] = []
     assessments: list[PlannedAssessment] = []
+    faults = LayerFaults(region)
     tally = Tally(grid, region.config.composite, region.catalog)
     for period in sorted(periods):
         reason = incomplete(region, period, today)
@@ -154,7 +157,11 @@ def plan(
                 tally.season(task.task, season)
         for programme in chosen:
             if period.cadence in region.programmes[programme].cadence:
-                assessments.append(_plan_assessment(region, programme, period, products, view))
+                found = _plan_assessment(region, programme, period, products, view)
+                to_make = found.state in ("new", "stale") and not found.reason.startswith(NO_REPORT)
+                if to_make and (fault := faults.of(programme, period)):
+                    found = replace(found, state="blocked", reason=fault)
+                assessments.append(found)
     return Plan(
         region.id,
         str(region.archive_path),
@@ -279,7 +286,7 @@ def assessment_outdated(
     if digest != stored:
         return "its inputs, parameters or code changed"
     missing = [name for name in files if not (folder / name).exists()]
-    return f"report files are missing: {', '.join(missing)}" if missing else ""
+    return f"{NO_REPORT}: {', '.join(missing)}" if missing else ""
 
 
 def stored_digest(summary: Path) -> str:

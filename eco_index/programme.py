@@ -51,6 +51,8 @@ class AnalysesConfig(Strict):
     forest_rate: bool = Field(False, description="official forest coverage rate from map and table")
     services: bool = Field(False, description="ecosystem services (HJ 1173-2021), as maps and sums")
     problems: bool = Field(False, description="ecosystem problems (HJ 1174-2021)")
+    quality: bool = Field(False, description="ecosystem quality (HJ 1172-2021)")
+    habitat: bool = Field(False, description="habitat quality (InVEST's formulas)")
     ground_truth: bool = False
     intervals: bool = Field(False, description="95 % intervals of headline numbers")
     restoration: RestorationConfig | None = None

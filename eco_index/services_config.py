@@ -1,4 +1,4 @@
-"""What a region file says of ecosystem services and problems: datasets and declared choices."""
+"""What a region file says of ecosystem services, problems and quality."""
 
 from __future__ import annotations
 
@@ -86,3 +86,51 @@ class ProblemsConfig(Strict):
         if list(self.grass_years) != sorted(set(self.grass_years)):
             raise ValueError("'grass_years' stand in order, each once")
         return self
+
+
+class QualityConfig(Strict):
+    """What ecosystem quality (HJ 1172-2021) stands on, beside the cube's vegetation cover."""
+
+    lai: str = Field(description="leaf area index of the year, m2/m2")
+    gpp: str = Field(description="gross primary production of the year, gC/(m2 a)")
+    zones: str | None = Field(
+        None, description="layer of ecological function zones, compared within; else one for all"
+    )
+    reference_years: tuple[int, ...] = Field(
+        (),
+        description="years whose least and greatest values count beside those of the year: makes "
+        "years comparable; none: each year by itself",
+    )
+    normalisation: Literal["region", "zone_type", "none"] | None = Field(
+        None, description="over what densities are scaled; the method's choice by default"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> QualityConfig:
+        if list(self.reference_years) != sorted(set(self.reference_years)):
+            raise ValueError("'reference_years' stand in order, each once")
+        return self
+
+    def datasets(self) -> dict[str, str]:
+        """Return the datasets, by key."""
+        return {"lai": self.lai, "gpp": self.gpp}
+
+
+class HabitatConfig(Strict):
+    """What habitat quality (InVEST's formulas) is computed from, beside the cube's land cover."""
+
+    parameters: str = Field(
+        description="a file of configs/habitat, or the path of your own .yaml, relative to the "
+        "region file"
+    )
+    threats: dict[str, str] = Field(
+        default_factory=dict,
+        description="threat that is no land-cover class: raster of 0 and 1 (or shares), known "
+        "everywhere",
+    )
+    access: str | None = Field(None, description="accessibility, 0 (closed) to 1 (open)")
+
+    def datasets(self) -> dict[str, str]:
+        """Return the datasets, by key."""
+        named = {f"threats.{name}": dataset for name, dataset in self.threats.items()}
+        return named | ({"access": self.access} if self.access is not None else {})

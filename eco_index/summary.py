@@ -106,8 +106,9 @@ class IndexValue(Strict):
     change_title: Text = Text(zh="", en="")
     sub_indices: tuple[SubIndex, ...]
     inputs: dict[str, float | None]
-    options: dict[str, str] = Field(
-        default_factory=dict, description="choices where the standard is ambiguous"
+    options: dict[str, str | Text] = Field(
+        default_factory=dict,
+        description="choices where the standard is ambiguous; words where they are no key",
     )
     trace: str
 

@@ -38,6 +38,7 @@ ORDER = {
     "zones": 12, "zonal": 12, "coverage_kernels": 12,
     "trend_kernels": 12,
     "zone_raster": 13, "zone_shift": 13, "change": 13, "trends": 13, "groundtruth": 13,
+    "layer_faults": 13,
     "boundaries": 13.5, "crossing": 13.5,
     "indicators": 14, "analysis": 14,
     "assessment": 15,

@@ -105,6 +105,7 @@ def test_a_season_without_history_is_not_evaluated(made, tmp_path):
     assert line(analysis(early, "attribution"), 0, "zone 0")[-1] is None
     for name in ("early_warning", "attribution"):
         assert "no zone could be evaluated" in analysis(early, name).findings[0].en
+    assert "3 year(s), fewer than 10" in analysis(early, "attribution").notes[-1].en
 
 
 def test_targets_are_judged_and_none_is_left_out(summary):

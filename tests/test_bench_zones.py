@@ -35,7 +35,7 @@ def test_small_run_has_every_figure_and_agrees_with_exactextract(capsys, monkeyp
     pytest.importorskip("exactextract")
     pytest.importorskip("xrspatial")
     for room in (processes, bench_zones):  # no new processes: they take seconds to start
-        monkeypatch.setattr(room, "alone", lambda work, *args: work(*args))
+        monkeypatch.setattr(room, "alone", lambda work, *args, **_: work(*args))
     found = figures(capsys, "--size", "200", "--zones", "6", "--runs", "1", "--trend-size", "60")
     assert set(KEYS) <= set(found)
     assert found["zones_coverage_max_rel_diff"] < 1e-6

@@ -29,10 +29,11 @@ from china_fakes import (
 )
 from imagery_fakes import WORLD, grid_of, origin_over, write_raster
 
+from eco_index.composite import composite_tile
 from eco_index.config import load_region
 from eco_index.digests import hash_of
 from eco_index.errors import InputError, UsageError
-from eco_index.grid import Grid
+from eco_index.grid import Grid, Tile
 from eco_index.period import Month
 from eco_index.sources import Manifest, Scene, acquire, open_source
 from eco_index.sources.calibration import (
@@ -182,6 +183,45 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (failure,) = search(catalog(tmp_path, calibration="g.csv")).failures
     assert "noon" in failure.reason
     assert not search_hj(tmp_path).failures and not search_hj(tmp_path).scenes
+
+
+def test_an_image_in_parts_with_one_xml(tmp_path: Path) -> None:
+    """GF-6 WFV: NAME-1.tiff and so on, each with its mask (and RPC) and one XML for all."""
+    grid = grid_of(60, 60, resolution=16.0)
+    ortho_scene(tmp_path, grid)
+    folder, name = tmp_path / "in", "GF6_WFV_E112.5_N40.3_20250703_L1A1420343042"
+    write_xml(folder / f"{name}.xml", "GF6", "WFV")
+    write_gains(tmp_path / "g.csv", satellite="GF6", sensor="WFV")
+    image, whole_image = folder / f"{NAME}.tiff", folder / f"{name}.tiff"
+    with rasterio.open(image) as source:
+        bands, place = list(source.read()), {"crs": source.crs}
+        halves = (slice(0, 80), slice(80, 160))
+        for part, rows in enumerate(halves, start=1):
+            place["transform"] = source.window_transform(((rows.start, rows.stop), (0, 160)))
+            # Eight bands: those beyond the first four are not read.
+            write_image(
+                folder / f"{name}-{part}.tiff", [b[rows] for b in (*bands, *bands)], **place
+            )
+            write_image(folder / f"{name}-{part}_mask.tif", [np.zeros((80, 160), "u2")], **place)
+    cat = catalog(tmp_path, "gf6_wfv", calibration="g.csv")
+    scenes = search(cat).scenes
+    assert [s.id for s in scenes] == [f"{name}-1", f"{name}-2"]
+    assert {s.properties["platform"] for s in scenes} == {"gf6"}
+    assert scenes[0].bbox[1] > scenes[1].bbox[1]  # the second lies south of the first
+    tile = Tile(0, 0, 0, *grid.shape[:1], 0, grid.shape[1])
+    made = composite_tile(scenes, cat, grid, tile)
+    assert not made.failures and (made.obs_count > 0).mean() > 0.5
+    # One image of the XML's name comes before parts: a mosaic, say.
+    whole_image.write_bytes(image.read_bytes())
+    with rasterio.open(whole_image) as source:
+        place = {"crs": source.crs, "transform": source.transform}
+    write_image(folder / f"{name}_mask.tif", [np.zeros((160, 160), "u2")], **place)
+    (one,) = search(cat).scenes
+    assert one.id == name
+    again = composite_tile([one], cat, grid, tile)
+    both = (made.ndvi_max != -32768) & (again.ndvi_max != -32768)
+    np.testing.assert_array_equal(made.ndvi_max[both], again.ndvi_max[both])
+    assert both.mean() > 0.5 and (made.obs_count <= again.obs_count).all()
 
 
 def search_hj(tmp_path: Path) -> Any:

@@ -180,3 +180,25 @@ def test_interpolated_months_are_layers_of_their_own(
     wider = tiny_region.region(tmp_path / "filled", composite={"interpolation": {"max_gap": 2}})
     kinds = {t.task.kind: t.state for t in plan(wider, [year]).tasks}
     assert kinds == {"acquire": "done", "composite": "done", "product": "stale"}
+
+
+def test_months_made_before_an_index_was_asked_for_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2024 is made plain, 2025 with the index: only 2025 has one."""
+    plain = tiny_region.region(tmp_path)
+    tiny_region.Sky(plain).install(monkeypatch)
+    pipeline.acquire_period(plain, Period(2024))
+    pipeline.compute_period(plain, Period(2024))
+    region = tiny_region.region(tmp_path, composite={"source_index": True})
+    archive = cube.create_or_open(region)
+    tile = region.grid.tiles()[0]
+    assert cube.verify(region.archive_path) == []
+    # An index without a commit that says what it means is one.
+    index = np.zeros(tile.shape, np.uint16)
+    record = view_of(region).records()[f"composite/2024-05/{tile.id}"]
+    fork = archive.fork()
+    cube.write_tile(fork, "monthly", "2024-05", tile, {"source_index": index})
+    archive.commit("test", {f"composite/2024-05/{tile.id}": record}, forks=[fork])
+    found = cube.verify(region.archive_path)
+    assert found and all("source_index" in f.message for f in found)

@@ -125,3 +125,21 @@ def test_threads_share_nothing(tmp_path):
     maps.save_maps(data, tmp_path / "m.zarr")
     with dask.config.set(scheduler="threads", num_workers=4):
         xr.testing.assert_identical(maps.open_maps(tmp_path / "m.zarr").compute(), data.compute())
+
+
+def test_memory_is_kept_meanwhile_and_handed_back_in_the_end(tmp_path, monkeypatch):
+    said = []
+    calls = (lambda *key_value: said.append(key_value), lambda pad: said.append("back"))
+    monkeypatch.setattr(maps, "_allocator", lambda: calls)
+
+    def broken(block):
+        assert said[-1] == (-1, 2**30)  # freed memory stays
+        raise ValueError("broken")
+
+    data = xr.Dataset({"a": (("y", "x"), da.ones((4, 4)).map_blocks(broken, dtype=float))})
+    with pytest.raises(ValueError, match="broken"):
+        maps.save_maps(data, tmp_path / "m.zarr")
+    assert said[-2:] == [(-1, 64 * 2**20), "back"]
+    monkeypatch.setattr(maps, "_allocator", lambda: (None, None))  # another C library
+    maps.save_maps(dataset(), tmp_path / "n.zarr")
+    xr.testing.assert_identical(maps.open_maps(tmp_path / "n.zarr").compute(), dataset().compute())

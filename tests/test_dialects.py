@@ -50,6 +50,9 @@ def search(made: Catalog, first: dt.date = YEAR[0], last: dt.date = YEAR[1]) -> 
         # Two parts of one data take on a tile: one baseline, both needed.
         (("S2A_MSIL2A_20250219T032829_N0511_R018_T49TDL_20250219T060000",
           "S2A_MSIL2A_20250219T032829_N0511_R018_T49TDL_20250219T070000"), [0, 1]),
+        # A Sen2Cor that somebody ran is no newer baseline.
+        (("S2A_MSIL2A_20170719T032541_N9999_R018_T49TDL_20230219T060000",
+          "S2A_MSIL2A_20170719T032541_N0500_R018_T49TDL_20230919T060000"), [1]),
         (("a", "b"), [0, 1]),
     ],
 )  # fmt: skip

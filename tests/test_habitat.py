@@ -205,7 +205,7 @@ def test_both_ways_to_sum_and_both_ways_to_the_nearest_agree(seed, share, distan
         np.concatenate([np.rint(sums) for _, sums in way(marked)])
         for way in (density.by_fft, density.by_edges)
     )
-    assert by_fft.max() > 0 or not marked.any()
+    assert by_fft.max() > 0 or not marked[ry:-ry, rx:-rx].any()
     assert np.array_equal(by_fft, by_edges)
     table = kernels.decay_by_square(distance, 20.0, seed % 2 == 0)
     codes, shares = g.integers(0, 5, (19, 23)), np.array([0.0, 0.5, 1.0, 0.25])

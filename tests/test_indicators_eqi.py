@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from unit_inputs import overlay_text, unit
 
 from eco_index.indicators import evaluate
@@ -36,7 +38,7 @@ def test_eqi_unsourced_indicators_by_the_maximum_of_the_unit_set() -> None:
     result = evaluate(EQI, units[0], unit_set=units)
     assert result.sub("soil_retention").value == 25
     assert result.sub("red_line").value == 50
-    assert result.options["unit_set"] == "2 / 2: 150101, b"
+    assert result.options["unit_set"].en == "2 unit(s), 2 row(s): 150101, b"
     number = next(n for n in result.numbers if n.key == "coefficient.soil_retention")
     assert (number.value, number.evidence) == (0.125, "placeholder")
     assert "150101, b" in number.source
@@ -106,3 +108,60 @@ def test_weight_zero_for_a_unit_group_means_not_applicable(tmp_path: Path) -> No
     method = load_method("eqi_2021", path)
     assert evaluate(method, row, {"unit_group": "other"}, [row]).value is None
     assert evaluate(method, row, {"unit_group": "key_function"}, [row]).complete
+
+
+#: Inputs that are no areas of land-cover classes, which must fit into the unit.
+FREE = {
+    name: spec
+    for name, spec in EQI.file.inputs.items()
+    if not name.startswith("area_") and spec.unit != "km2"
+}
+WORSE = {"land_disturbance", "sea_use_intensity", "disaster_area_share"}
+
+
+@st.composite
+def counties(draw, n=3):
+    """Some units with any values that the method allows."""
+    found = []
+    for k in range(n):
+        values = {
+            name: draw(st.floats(spec.minimum, spec.maximum, exclude_min=spec.above_minimum))
+            for name, spec in FREE.items()
+        }
+        forest = draw(st.floats(0, 1000))
+        land = {
+            "area_21": forest,
+            "area_53": 1000 - forest,
+            "red_line_km2": draw(st.floats(0, 999)),
+        }
+        kind = {
+            "unit_group": draw(st.sampled_from(sorted(EQI.file.options["unit_group"].choices))),
+            "coast": draw(st.sampled_from(sorted(EQI.file.options["coast"].choices))),
+        }
+        found.append(unit(unit_id=str(k), **values, **land, **kind))
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(counties(), st.sampled_from(sorted(FREE)), st.floats(0, 1))
+def test_eqi_stays_in_range_and_follows_each_input(units, name, part) -> None:
+    def value(rows):
+        result = evaluate(EQI, rows[0], unit_set=rows)
+        assert all(s.value is None or 0 <= s.value <= 100 for s in result.sub_indices)
+        assert result.value is not None and 0 <= result.value <= 100
+        return result.value
+
+    before = value(units)
+    raised = units[0] | {name: units[0][name] + part * (FREE[name].maximum - units[0][name])}
+    after = value([raised, *units[1:]])
+    assert (before - after if name in WORSE else after - before) >= -1e-9
+    assert value([units[0], units[2], units[1]]) == before
+
+
+def test_inputs_in_which_more_is_worse_are_those_that_enter_inverted() -> None:
+    inverse = [c for c in EQI.file.components if c.inverse]
+    below = {c.id for c in inverse}
+    while more := {c.id for c in EQI.file.components if c.parent in below} - below:
+        below |= more
+    names = {n for c in EQI.file.components if c.id in below for n in c.needed()}
+    assert names & set(FREE) == WORSE

@@ -164,7 +164,7 @@ def test_both_periods_share_one_unit_set(tmp_path: Path) -> None:
     assert data["units"][0]["change"] < 0
     assert "marine_shoreline" in data["units"][0]["not_applicable"]
     assert "不适用" in index_text(data, "zh")
-    assert "units behind the normalisation (units / records): 1 / 2: 150101" in index_text(data)
+    assert "units behind the normalisation: 1 unit(s), 2 row(s): 150101" in index_text(data)
 
 
 def test_tables_without_a_common_unit(tmp_path: Path, table: Path) -> None:

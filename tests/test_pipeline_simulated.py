@@ -121,7 +121,9 @@ def test_a_killed_run_goes_on_where_it_stopped(
     process.stdout.close()
     assert process.wait(timeout=60) != 0
     finished = view_of(region).states()
-    assert sum(t.startswith("composite") for t in finished) >= 4
+    # Killed, what finished since the last commit is made again; interrupted, it is committed.
+    least = 4 if how == signal.SIGINT else 1
+    assert sum(t.startswith("composite") for t in finished) >= least
     assert cube.verify(region.archive_path) == []
     receipt = compute(region, HALF)
     assert receipt["skipped"] == sum(not t.startswith("acquire") for t in finished)

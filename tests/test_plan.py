@@ -7,10 +7,12 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import pytest
 import tiny_region
 from hypothesis import given
 from hypothesis import strategies as st
+from shapely import box
 
 from eco_index import composite, pipeline
 from eco_index.config import Region, load_region
@@ -46,6 +48,13 @@ def reasons(made: Plan, kind: str, state: str) -> set[str]:
 def test_before_anything_all_is_new_and_nothing_is_written(
     region: Region, sky: tiny_region.Sky
 ) -> None:
+    made = plan(region, [YEAR])
+    (zones,) = made.assessments  # the layer is not there yet: said before anything is computed
+    assert zones.state == "blocked" and "zones.gpkg" in zones.reason
+    zones_at = region.catalog.path_of("zones", "test")
+    x, y = region.grid.bounds[:2]
+    frame = gpd.GeoDataFrame({"id": ["z"], "name": ["z"]}, geometry=[box(x, y, x + 900, y + 900)])
+    frame.set_crs(region.grid.crs_wkt).to_file(zones_at)
     made = plan(region, [YEAR])
     assert made.counts() == {
         "acquire": {"new": 3},

@@ -16,6 +16,7 @@ from eco_index.catalog import Catalog, completed
 from eco_index.composite import composite_tile
 from eco_index.errors import InputError
 from eco_index.grid import Tile
+from eco_index.sensors import decode_of
 from eco_index.sources import Scene, open_source
 from eco_index.sources.address import derive, is_derived, leaves, parse
 from eco_index.sources.landsat_products import read_mtl
@@ -211,6 +212,20 @@ def test_safe_that_contradicts_its_baseline(tmp_path: Path) -> None:
     access = {"type": "product_folder", "path": "in", "layout": "sentinel2_safe"}
     (failure,) = search(catalog(tmp_path, "sentinel2_l2a", access)).failures
     assert "BOA_ADD_OFFSET is 0, baseline 05.11" in failure.reason
+
+
+@pytest.mark.parametrize(("stored", "offset"), [("-1000", -0.1), ("", 0.0), ("0", 0.0)])
+def test_the_offset_of_somebodys_sen2cor_is_read_in_its_metadata(
+    tmp_path: Path, stored: str, offset: float
+) -> None:
+    name = SAFE.replace("N0511", "N9999")
+    safe_folder(tmp_path / "in", name, "99.99", stored)
+    access = {"type": "product_folder", "path": "in", "layout": "sentinel2_safe"}
+    made = catalog(tmp_path, "sentinel2_l2a", access)
+    found = search(made)
+    (scene,) = found.scenes
+    assert not found.failures
+    assert decode_of(made.datasets["d"], "red", scene.properties).offset == offset
 
 
 def test_newest_baseline_is_kept_and_names_the_older(tmp_path: Path) -> None:

@@ -53,9 +53,8 @@ def test_no_sentence_of_a_chinese_report_is_english(pages):
 
 
 def test_the_units_behind_the_normalisation_are_named_in_either_language(pages):
-    said = "2 / 4: z0, z1"  # units and rows
-    assert f"取自{said}" in pages["zh"] and f"over {said}" in pages["en"]
-    assert "over 2 / 4" not in pages["zh"]
+    assert "2个单元、4行：z0、z1" in pages["zh"] and "row(s)" not in pages["zh"]
+    assert "2 unit(s), 4 row(s): z0, z1" in pages["en"]
 
 
 @pytest.mark.parametrize("name", METHODS)

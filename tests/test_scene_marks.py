@@ -22,6 +22,7 @@ from eco_index.assessment import assess
 from eco_index.cube import TaskRecord, create_or_open
 from eco_index.period import Month, Period
 from eco_index.release.publishing import _write_scenes
+from eco_index.release.tracing import trace, trace_text
 from eco_index.sources import Asset, Manifest, Scene
 from eco_index.sources.scene_marks import KNOWN, LABEL, MARKS, mark_properties, marked_scenes
 from eco_index.summary import Summary, read_summary
@@ -169,6 +170,19 @@ def test_both_reports_print_them(assessed: Any, language: str, told: tuple[str, 
         assert words in text
     screen = next(m for m in summary.scene_marks if m.mark == "simple_screen")
     assert text.count(screen.text.get(language)) == 2  # as a note, and in the table
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "imagery, 1 of 3 scene(s): simple cloud screen"), ("zh", "3景中1景：用声明的简单筛选")],
+)
+def test_a_traced_number_names_them(assessed: Any, language: str, told: str) -> None:
+    path, summary, _ = assessed
+    found = trace(path, summary.rows[0].trace)
+    assert {m["mark"] for m in found["scene_marks"] if m["lower"]} == {
+        "simple_screen", "top_of_atmosphere",
+    }  # fmt: skip
+    assert told in trace_text(found, language)
 
 
 def test_the_release_lists_them_scene_by_scene(assessed: Any, tmp_path: Path) -> None:

@@ -121,6 +121,28 @@ def test_sentinel2_offset(
         sensors.decode_of(dataset, "nir", {"platform": "sentinel-2a"})
 
 
+@pytest.mark.parametrize("stated", ["as_stated", "stored", "removed"])
+def test_a_sen2cor_of_somebody_says_nothing_of_the_offset(tmp_path: Path, stated: str) -> None:
+    """Baseline 99.99: the offset is that of the Level-1C it was made of."""
+    access = {"type": "stac_folder", "path": "x", "boa_offset": stated}
+    bands = {b: {"asset": [b], "scale": 1e-4, "nodata": 0} for b in ("red", "nir", "scl")}
+    entry = landsat_entry(access=access, offset_rule="sentinel2_baseline_0400", bands=bands)
+    entry["mask"] = {"band": "scl", "recipe": "s2_scl"}
+    dataset = catalog_of(tmp_path, s2=entry).datasets["s2"]
+    removed = {sensors.OFFSET_REMOVED: stated == "removed"}
+    for baseline in ({"processing:version": "99.99"}, {"s2:product_uri": "S2A_MSIL2A_x_N9999_R1"}):
+        if stated == "as_stated":
+            with pytest.raises(InputError, match=r"(?s)99.99.*boa_offset"):
+                sensors.decode_of(dataset, "red", baseline)
+            read = baseline | {"eco:boa_offset_read": True}  # the product itself says so
+            assert sensors.decode_of(dataset, "red", read).offset == -0.1
+            gone = read | {sensors.OFFSET_REMOVED: True}
+            assert sensors.decode_of(dataset, "red", gone).offset == 0.0
+        else:
+            expected = {"stored": -0.1, "removed": 0.0}[stated]
+            assert sensors.decode_of(dataset, "red", baseline | removed).offset == expected
+
+
 def test_decode_of_open_range_and_needed_bands(tmp_path: Path) -> None:
     entry = landsat_entry()
     entry["bands"] = entry["bands"] | {"red": {"asset": ["red"]}, "blue": {"asset": ["blue"]}}

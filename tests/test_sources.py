@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +18,7 @@ from imagery_fakes import WORLD, catalog_of, grid_of, landsat_entry, write_item,
 
 from eco_index.catalog import Catalog
 from eco_index.errors import InputError, UsageError
-from eco_index.sources import AssetFailure, open_source
+from eco_index.sources import AssetFailure, http, open_source
 
 JULY = (dt.date(2025, 7, 1), dt.date(2025, 7, 31))
 ASSETS = {"red": "r.tif", "nir08": "n.tif", "qa_pixel": "q.tif"}
@@ -138,10 +139,18 @@ class Api:
 
     def __init__(self, items: list[dict[str, Any]]) -> None:
         self.items, self.searches, self.next = items, 0, "POST"
+        self.refusals: list[tuple[int, dict[str, str]]] = []  # given before right answers
         api = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self, body: dict[str, Any]) -> None:
+                if api.refusals:
+                    status, headers = api.refusals.pop(0)
+                    self.send_response(status)
+                    for key, value in ({"Content-Length": "0"} | headers).items():
+                        self.send_header(key, value)
+                    self.end_headers()
+                    return
                 data = json.dumps(body).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -234,7 +243,29 @@ def test_api_follows_pages(tmp_path: Path, api: Api, method: str) -> None:
     assert [f.scene for f in found.failures] == ["I2"]
 
 
-def test_silent_api_is_an_input_error(tmp_path: Path, api: Api) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of attempts, without waiting between them."""
+    usual = http.patience()
+    monkeypatch.setattr(http, "patience", lambda: usual.new(backoff_factor=0))
+
+
+def test_passing_refusals_of_an_api_are_survived(tmp_path: Path, api: Api, quick: None) -> None:
+    api.refusals = [(429, {"Retry-After": "1"}), (503, {}), (502, {})]
+    start = time.monotonic()
+    found = search(api_catalog(tmp_path, api.url))
+    assert [s.id for s in found.scenes] == ["I0", "I1"] and not api.refusals
+    assert time.monotonic() - start >= 1  # what Retry-After asks for
+
+
+def test_a_storm_of_an_api_ends_in_one_message(tmp_path: Path, api: Api, quick: None) -> None:
+    api.refusals = [(503, {})] * 50
+    with pytest.raises(InputError, match=r"(?s)STAC API does not answer.*503"):
+        search(api_catalog(tmp_path, api.url))
+    assert len(api.refusals) == 50 - 6  # asked once and five times more
+
+
+def test_silent_api_is_an_input_error(tmp_path: Path, api: Api, quick: None) -> None:
     api.server.shutdown()
     api.server.server_close()
     with pytest.raises(InputError, match=r"(?s)STAC API does not answer.*landsat-c2-l2"):

@@ -173,8 +173,8 @@ def test_2006_by_hand_over_a_set_of_two() -> None:
     expected = 0.25 * values["richness"] + 0.2 * values["vegetation"] + 0.2 * values["water"]
     expected += 0.2 * (100 - values["degradation"]) + 0.15 * values["environment"]
     assert result.value == pytest.approx(expected)
-    assert result.options["unit_set"] == "2 / 2: a, b"
-    assert "2 / 2: a, b" in next(n for n in result.numbers if n.key == "water.area").source
+    assert result.options["unit_set"].en == "2 unit(s), 2 row(s): a, b"
+    assert "2 row(s): a, b" in next(n for n in result.numbers if n.key == "water.area").source
 
 
 def test_2006_with_official_coefficients_needs_no_set(tmp_path: Path) -> None:

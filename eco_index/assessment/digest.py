@@ -22,7 +22,9 @@ from eco_index.period import Period
 from eco_index.period_products import period_parameters
 from eco_index.programme import ProgrammeConfig
 from eco_index.services import service_receipts
+from eco_index.services.habitat import habitat_receipts
 from eco_index.services.maps import versions as service_versions
+from eco_index.services.quality import quality_receipts
 from eco_index.services.types import load_types
 from eco_index.summary import SCHEMA_VERSION
 from eco_index.zonal import ZONAL_VERSION
@@ -111,6 +113,8 @@ def assessment_digest(
             "unit_data": unit_data,
             "leads": _leads(region, programme, period),
             "services": _services(region, programme, years),
+            "quality": quality_receipts(region, years) if programme.analyses.quality else None,
+            "habitat": habitat_receipts(region, years) if programme.analyses.habitat else None,
         }
     )  # fmt: skip
 
@@ -120,7 +124,8 @@ def _service_methods(region: Region, programme: ProgrammeConfig) -> list[str]:
     asked = programme.analyses
     inputs = programme.indices and region.config.unit_data.from_services
     found = ["hj1173_2021"] if asked.services or asked.problems or inputs else []
-    return [*found, "hj1174_2021"] if asked.problems else found
+    found += ["hj1174_2021"] if asked.problems else []
+    return [*found, "hj1172_2021"] if asked.quality else found
 
 
 def _services(region: Region, programme: ProgrammeConfig, years: list[int]) -> list[Any]:
@@ -145,6 +150,8 @@ def _periods(
     found = [period, period.previous()]
     if asked.problems:
         found += [Period(year, period.half) for year in region.config.problems.grass_years]
+    if asked.quality and region.config.quality is not None:
+        found += [Period(year, period.half) for year in region.config.quality.reference_years]
     if asked.baseline is not None:
         found.append(Period(asked.baseline, period.half))
     if asked.trend or asked.attribution or asked.early_warning or asked.restoration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def assess(
 ) -> Path:
     """Write a programme's summary of a period, with zones and overview maps beside it.
 
+    All is made beside its place first: an assessment that fails, is killed or meets a full disk
+    changes nothing of the one that is there.
+
     Parameters
     ----------
     region, programme, period
@@ -86,6 +90,25 @@ def assess(
     InputError
         Products not done; a layer or table that cannot be used.
     """
+    made = output.with_name(f".{output.name}.new")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        summary = _made(region, programme, period, view, made, previous, tag)
+        return _put_in_place(made, output, summary)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _made(
+    region: Region,
+    programme: ProgrammeConfig,
+    period: Period,
+    view: CubeView,
+    output: Path,
+    previous: bool,
+    tag: str | None,
+) -> Summary:
+    """Write zones, maps and other files of an assessment into a folder; return its summary."""
     if products_digest(view, period) is None:
         raise InputError(
             f"the products of {period.id} are not all in the archive",
@@ -152,7 +175,7 @@ def assess(
     marked: list[Row | IndexValue | Analysis] = [*rows, *indices, *analyses]
     provisional = any(item.provisional for item in marked)
     tags = view.tags
-    summary = Summary(
+    return Summary(
         region=RegionInfo(id=region.id, name=region.config.name),
         programme=Programme(
             id=programme.id,
@@ -196,13 +219,18 @@ def assess(
             parameters=period_parameters(region),
         ),
     )
-    path = output / "summary.json"
-    # Beside its place first: a full disk or a kill must not cost the summary that is there.
-    partial = output / "summary.json.partial"
-    write_summary(summary, partial)
-    os.replace(partial, path)
+
+
+def _put_in_place(made: Path, output: Path, summary: Summary) -> Path:
+    """Move all files to the assessment's folder, the summary that names them last."""
+    write_summary(summary, made / "summary.json")
+    files = [p for p in made.rglob("*") if p.is_file()]
+    for path in sorted(files, key=lambda p: p.name == "summary.json"):
+        place = output / path.relative_to(made)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, place)
     _forget_files(output, summary)
-    return path
+    return output / "summary.json"
 
 
 def _forget_files(output: Path, summary: Summary) -> None:

@@ -231,6 +231,11 @@ def inputs_of(
             ids += config.services.datasets().values()
     if asked.problems and config.problems.grass_zones is not None:
         layers.append(config.problems.grass_zones)
+    if asked.habitat and config.habitat is not None:
+        ids += config.habitat.datasets().values()
+    if asked.quality and config.quality is not None:
+        ids += config.quality.datasets().values()
+        layers += [config.quality.zones] if config.quality.zones is not None else []
     ids += [config.layers[name].dataset_of(period.year) for name in layers]
     out = []
     for dataset_id in dict.fromkeys(ids):

@@ -269,8 +269,12 @@ def _check_tile(
     if not np.array_equal(ndvi, clear):
         n = int(np.count_nonzero(ndvi != clear))
         yield Finding("error", where, f"ndvi_max and clear_count disagree in {n} pixels")
-    if "source_index" in values:
-        yield from _check_sources(view, time_id, values["source_index"], ndvi, receipt, where)
+    index = values.get("source_index")
+    # A month made before the index was asked for has none, and its commit names no places.
+    if index is not None and (
+        "sources" in receipt or np.any(index != PRODUCTS["source_index"].fill)
+    ):
+        yield from _check_sources(view, time_id, index, ndvi, receipt, where)
     if SEASON_LAYER in receipt.get("valid_pixels", {}):
         yield from _check_season(view, values[SEASON_LAYER], values["ndvi_max"], where)
     if "obs_count" in values and np.any(values["clear_count"] > values["obs_count"]):

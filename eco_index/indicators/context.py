@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eco_index.methods import Method, Number
+from eco_index.yamlio import Text
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Context:
         Units over which an unsourced indicator is normalised by its maximum.
     used : dict of Number
         What was read, by key.
-    sets : set of str
+    sets : set of Text
         Unit sets that a maximum was taken over, in words.
     """
 
@@ -33,7 +34,7 @@ class Context:
     choices: Mapping[str, str]
     unit_set: Sequence[Mapping[str, Any]] | None = None
     used: dict[str, Number] = field(default_factory=dict)
-    sets: set[str] = field(default_factory=set)
+    sets: set[Text] = field(default_factory=set)
 
     @property
     def unit_group(self) -> str:
@@ -83,10 +84,13 @@ class Context:
         top = max([own, *(q for u in units if (q := quantity(u)) is not None)])
         # A unit stands in the set once per period that is compared.
         ids = list(dict.fromkeys(str(u.get("unit_id", i + 1)) for i, u in enumerate(units)))
-        label = f"{len(ids)} / {len(units)}: {', '.join(ids)}"  # said in words where it is shown
+        label = Text(
+            zh=f"{len(ids)}个单元、{len(units)}行：{'、'.join(ids)}",
+            en=f"{len(ids)} unit(s), {len(units)} row(s): {', '.join(ids)}",
+        )
         self.sets.add(label)
-        source = f"rule 100 / maximum ({top:.6g}) over {label}"
-        source_zh = f"按“100／最大值（{top:.6g}）”，取自{label}"
+        source = f"rule 100 / maximum ({top:.6g}) over {label.en}"
+        source_zh = f"按“100／最大值（{top:.6g}）”，取自{label.zh}"
         # All zero: zero times any coefficient is zero, the coefficient itself stays unknown.
         factor = 100 / top if top > 0 else None
         unit = self.method.number(key, self.unit_group).unit

@@ -85,7 +85,7 @@ class _Run:
         self.method, self.values, self.choices, self.unit_set = method, values, choices, unit_set
         self.numbers: dict[str, Number] = {}
         self.done: dict[str, SubResult] = {}
-        self.sets: set[str] = set()
+        self.sets: set[Text] = set()
         self.precision = self.context()
         self.decimals = 1 if self._rounds() else None
 
@@ -115,9 +115,12 @@ class _Run:
                 if item.lower:
                     context.number(item.lower)
         self.numbers.update(context.used)
-        options = dict(self.choices)
+        options: dict[str, str | Text] = dict(self.choices)
         if self.sets:
-            options["unit_set"] = "; ".join(sorted(self.sets))
+            sets = sorted(self.sets, key=lambda label: label.en)
+            options["unit_set"] = Text(
+                zh="；".join(s.zh for s in sets), en="; ".join(s.en for s in sets)
+            )
         warning = coverage_warning(self.values)
         return IndexResult(
             method=self.method.id,

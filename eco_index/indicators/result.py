@@ -88,7 +88,7 @@ class IndexResult:
     grade_title: Text
     sub_indices: tuple[SubResult, ...]
     inputs: dict[str, float | None]
-    options: dict[str, str]
+    options: dict[str, str | Text]
     numbers: tuple[Number, ...]
     warnings: tuple[Text, ...] = ()
 

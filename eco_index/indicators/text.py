@@ -30,7 +30,7 @@ _WORDS = {
         "inverse": "以100减去该值计入",
         "classes": "各类单元数（面积占比）",
         "all": "全部单元",
-        "set": "归一化所用的单元集合（单元数/记录数）",
+        "set": "归一化所用的单元集合",
         "primary": "标准原文",
         "secondary": "文献转述",
         "recalled": "凭记忆",
@@ -60,7 +60,7 @@ _WORDS = {
         "inverse": "enters as 100 - value",
         "classes": "units of each class (share of the area)",
         "all": "all units",
-        "set": "units behind the normalisation (units / records)",
+        "set": "units behind the normalisation",
         "primary": "primary",
         "secondary": "secondary",
         "recalled": "recalled",
@@ -97,9 +97,8 @@ def index_text(data: Mapping[str, Any], lang: str = "en") -> str:
         mark = f" ({words['default']})" if option["choice"] == option["default"] else ""
         text = f"  {option['title'][lang]}: {option['choice_title'][lang]}{mark}"
         lines.append(f"{text}  [{words['evidence']}: {words[option['evidence']]}]")
-    for units in dict.fromkeys(u["options"].get("unit_set") for u in data["units"]):
-        if units:
-            lines.append(f"  {words['set']}: {units}")
+    sets = [u["options"]["unit_set"][lang] for u in data["units"] if "unit_set" in u["options"]]
+    lines += [f"  {words['set']}: {units}" for units in dict.fromkeys(sets)]
     if data["missing_columns"]:
         lines.append(words["columns"] + ", ".join(data["missing_columns"]))
     unsure = [n for n in method["numbers"] if n["evidence"] in ("recalled", "placeholder")]

@@ -130,7 +130,7 @@ def _index(index: IndexValue) -> dict[str, Any]:
             for s in index.sub_indices
         },
         "index_inputs": dict(index.inputs),
-        "options": dict(index.options),
+        "options": {k: v if isinstance(v, str) else _text(v) for k, v in index.options.items()},
         "method": index.method,
         "provisional": index.provisional,
     }
@@ -187,6 +187,17 @@ def _ordered(found: dict[str, Any], summary: Summary, file: Path, path: Path) ->
                 "failed_scenes": d.failed_scenes,
             }
             for d in summary.inputs
+        ],
+        "scene_marks": [
+            {
+                "dataset": m.dataset,
+                "mark": m.mark,
+                "text": _text(m.text),
+                "lower": m.lower,
+                "scenes": m.scenes,
+                "of": m.of,
+            }
+            for m in summary.scene_marks
         ],
         "months": [
             {"month": m.month, "scenes": m.scenes, "failed_scenes": m.failed_scenes}
@@ -276,6 +287,19 @@ def trace_text(found: dict[str, Any], language: str = "zh") -> str:
     lines += [
         (words("traced.datasets") if i == 0 else "", _dataset_line(d, words))
         for i, d in enumerate(found["inputs"])
+    ]
+    lines += [
+        (
+            words("traced.scene_marks") if i == 0 else "",
+            words(
+                "traced.scene_mark",
+                dataset=m["dataset"],
+                text=say(m["text"]),
+                n=m["scenes"],
+                total=m["of"],
+            ),
+        )
+        for i, m in enumerate(found["scene_marks"])
     ]
     lines += [
         (

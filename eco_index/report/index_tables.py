@@ -16,6 +16,7 @@ from eco_index.report.tables import (
 )
 from eco_index.report.text import NO_VALUE, Words
 from eco_index.summary import IndexValue, MethodInput, MethodOption, SubIndex
+from eco_index.yamlio import Text
 
 Titles = Mapping[str, MethodInput]
 
@@ -187,15 +188,17 @@ def option_lines(
     """
     lines = []
     for key in dict.fromkeys(k for i in indices for k in i.options):
-        units: dict[str, list[str]] = {}
+        units: dict[str | Text, list[str]] = {}
         for index in indices:
             if key in index.options:
                 units.setdefault(index.options[key], []).append(index.name.get(words.language))
         option = options.get(key)
         texts = []
         for choice, names in units.items():
-            known = option.choices.get(choice) if option is not None else None
-            text = known.get(words.language) if known is not None else choice
+            known: str | Text = choice
+            if option is not None and isinstance(choice, str):
+                known = option.choices.get(choice, choice)
+            text = known.get(words.language) if isinstance(known, Text) else known
             if option is not None and choice == option.default and not option.given_by_unit:
                 text = words("text.option_default", value=text)
             texts.append(text if len(units) == 1 else f"{text} ({', '.join(names)})")

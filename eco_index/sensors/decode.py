@@ -14,6 +14,9 @@ from eco_index.records import load_harmonisation, platform_id
 
 SENTINEL2_OFFSET = -0.1  # BOA_ADD_OFFSET -1000 / QUANTIFICATION_VALUE 10000, baseline >= 04.00
 OFFSET_REMOVED = "eco:boa_offset_removed"  # property: the archive has taken the offset out
+OFFSET_READ = "eco:boa_offset_read"  # property: the product's own metadata say so
+#: Baselines from here on (99.99) are of Sen2Cor run by somebody: the offset is that of its input.
+UNOFFICIAL = 90.0
 CALIBRATION = "eco:calibration"  # property: band -> [scale, offset] of this scene
 
 
@@ -89,6 +92,14 @@ def decode_of(dataset: Dataset, band: str, properties: Mapping[str, Any]) -> Dec
             )
         stated = properties.get("earthsearch:boa_offset_applied")
         removed = properties.get(OFFSET_REMOVED, stated) is True
+        told = getattr(dataset.access, "boa_offset", "as_stated") != "as_stated"
+        if float(baseline) >= UNOFFICIAL and not (told or properties.get(OFFSET_READ)):
+            raise InputError(
+                f"processing baseline {baseline} is of a Sen2Cor that was run by somebody: its "
+                "number does not say whether values are stored with an offset of 1000",
+                rule="that follows from the Level-1C it was made of",
+                fix="state 'access.boa_offset', or take the official processing",
+            )
         offset = SENTINEL2_OFFSET if float(baseline) >= 4.0 and not removed else 0.0
     scale = entry.scale
     if getattr(dataset.access, "calibration", None) is not None and not is_mask:

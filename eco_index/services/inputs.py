@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,22 +117,8 @@ class ServiceInputs:
         return f"{self.region.config.path}, key 'services.{key}'"
 
     def _checked_path(self, key: str, dataset_id: str) -> Path:
-        catalog = self.region.catalog
-        dataset = catalog.get(dataset_id, self._wanted_by(key))
-        if not isinstance(dataset.access, RasterFile):
-            raise UsageError(
-                f"dataset '{dataset_id}' has access type {dataset.access.type}",
-                where=f"{catalog.path} (wanted by {self._wanted_by(key)})",
-                rule="a raster is needed here",
-            )
-        if dataset.units not in UNITS[key]:
-            raise InputError(
-                f"dataset '{dataset_id}' has the units {dataset.units!r}",
-                where=f"{catalog.path} (wanted by {self._wanted_by(key)})",
-                rule=f"units of {TITLES[key].en}: one of {'; '.join(UNITS[key])}",
-                fix="say in the catalogue what the raster holds (units, scale), or convert it",
-            )
-        return catalog.path_of(dataset_id, self._wanted_by(key), self.year)
+        where = self._wanted_by(key)
+        return raster_path(self.region, dataset_id, where, TITLES[key], UNITS[key], self.year)
 
     def dataset_of(self, key: str) -> str:
         """Return the id of an input's dataset."""
@@ -156,6 +143,54 @@ class ServiceInputs:
         dataset = self.region.catalog.get(self.dataset_of("dem"), self._wanted_by("dem"))
         found = auxiliary.read_surface(self.paths["dem"], dataset, self.region.grid, around)
         return checked(found, "elevation", "m", -500, 9000, "name the no-data code")
+
+
+def raster_path(
+    region: Region,
+    dataset_id: str,
+    wanted_by: str,
+    title: Text,
+    units: Mapping[str, float],
+    year: int,
+) -> Path:
+    """Return the file of a raster for a year, whether or not it is there.
+
+    Parameters
+    ----------
+    region : Region
+        Whose catalogue.
+    dataset_id, wanted_by : str
+        Entry of the catalogue, and the key of the region file that names it.
+    title : Text
+        What it is called in messages.
+    units : mapping
+        Units that it may declare.
+    year : int
+        Stands for ``{year}`` in the path.
+
+    Raises
+    ------
+    UsageError
+        The dataset is no raster.
+    InputError
+        It declares no unit, or another.
+    """
+    dataset = region.catalog.get(dataset_id, wanted_by)
+    where = f"{region.catalog.path} (wanted by {wanted_by})"
+    if not isinstance(dataset.access, RasterFile):
+        raise UsageError(
+            f"dataset '{dataset_id}' has access type {dataset.access.type}",
+            where=where,
+            rule="a raster is needed here",
+        )
+    if dataset.units not in units:
+        raise InputError(
+            f"dataset '{dataset_id}' has the units {dataset.units!r}",
+            where=where,
+            rule=f"units of {title.en}: one of {'; '.join(units)}",
+            fix="say in the catalogue what the raster holds (units, scale), or convert it",
+        )
+    return region.catalog.path_of(dataset_id, wanted_by, year)
 
 
 def service_receipts(region: Region, year: int) -> dict[str, Any]:

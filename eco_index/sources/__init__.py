@@ -58,6 +58,10 @@ def open_source(dataset_id: str, catalog: Catalog, grid: Grid | None = None) -> 
         return StacFolderSource(dataset_id, dataset, catalog)
     if kind == "stac_api":
         return StacApiSource(dataset_id, dataset, catalog)
+    if kind == "stac_static":
+        from eco_index.sources.stac_static import StacStaticSource
+
+        return StacStaticSource(dataset_id, dataset, catalog)
     if kind == "scene_files":
         return SceneFilesSource(dataset_id, dataset, catalog)
     if kind == "stac_geoparquet":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,19 +83,19 @@ class ChinaWfvSource(ProductFolderSource):
             if known and platform_id(texts["SatelliteID"]) not in known:
                 continue
             try:
-                yield self._product(path, texts)
+                yield from (self._product(path, stem, texts) for stem in _stems(path))
             except (KeyError, ValueError) as error:
                 yield Unreadable(path.stem, f"{path.name} lacks or garbles {error}")
 
-    def _product(self, path: Path, texts: dict[str, str]) -> Product:
+    def _product(self, path: Path, stem: str, texts: dict[str, str]) -> Product:
         stated = texts.get("CenterTime") or texts["StartTime"]
         local = dt.datetime.fromisoformat(stated.replace("/", "-")).replace(tzinfo=_BEIJING)
         files: dict[str, Path] = {}
         for key, suffixes in (("image", _IMAGES), ("rpc", _RPC)):
-            for beside in (path.with_name(path.stem + suffix) for suffix in suffixes):
+            for beside in (path.with_name(stem + suffix) for suffix in suffixes):
                 if beside.is_file():
                     files.setdefault(key, beside)
-        mask = path.with_name(path.stem + self.access.mask_suffix)
+        mask = path.with_name(stem + self.access.mask_suffix)
         if mask.is_file():
             files["mask"] = mask
         properties: dict[str, Any] = {
@@ -104,8 +105,12 @@ class ChinaWfvSource(ProductFolderSource):
         }
         if self.table is not None:
             properties["china:solar_zenith"] = float(texts["SolarZenith"])
-        problem = "" if "image" in files else "there is no GeoTIFF of the XML's name beside it"
-        return Product(path.stem, local.astimezone(dt.UTC), files, properties, problem)
+        problem = (
+            ""
+            if "image" in files
+            else "there is no GeoTIFF of the XML's name beside it, nor parts NAME-1.tiff ..."
+        )
+        return Product(stem, local.astimezone(dt.UTC), files, properties, problem)
 
     def scene(self, product: Product) -> Scene | AssetFailure:
         """Turn a product into a scene, or say why it is none."""
@@ -239,6 +244,21 @@ class ChinaWfvSource(ProductFolderSource):
         product.properties["china:geometry"] = label
         name = "rpc" if dem else "rpc_one_height"
         return warped, {name: {"bias_m": rpc.error_m, "shift": round(move, 2)}}
+
+
+def _stems(path: Path) -> list[str]:
+    """Return the names of a scene's images without ending.
+
+    One image carries the name of the XML. GF-6 WFV comes as several, NAME-1.tiff and so on, each
+    with its own RPC and all with one XML: each of them is a scene of its own.
+    """
+    whole = [path.stem for suffix in _IMAGES if path.with_name(path.stem + suffix).is_file()]
+    parts = {
+        beside.stem
+        for beside in path.parent.iterdir()
+        if beside.suffix in _IMAGES and re.fullmatch(re.escape(path.stem) + r"-\d", beside.stem)
+    }
+    return whole[:1] or sorted(parts) or [path.stem]
 
 
 def _same_size(image: Path, mask: Path) -> None:

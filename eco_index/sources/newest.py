@@ -18,10 +18,10 @@ _MODIS = re.compile(r"(M[OYC]D\w{4,5})\.A(\d{7})\.(h\d\dv\d\d)\.(\d{3})\.(\d{13}
 def acquisition_of(scene: Scene) -> tuple[Any, Any] | None:
     """Return what names the acquisition and what orders its processings, None if not known.
 
-    Sentinel-2: satellite, start of the data take and tile, ordered by baseline alone: two parts of
-    a data take on one tile have one baseline, and both are kept. Landsat: satellite, path, row and
-    day, ordered by collection, real time last, and day of processing. MODIS: product, day and
-    tile, ordered by collection and time of production.
+    Sentinel-2: satellite, start of the data take and tile, ordered by baseline alone (official ones
+    after 99.99): two parts of a data take on one tile have one baseline, and both are kept.
+    Landsat: satellite, path, row and day, ordered by collection, real time last, and day of
+    processing. MODIS: product, day and tile, ordered by collection and time of production.
     """
     names = (
         str(scene.properties.get("s2:product_uri", "")),
@@ -30,7 +30,8 @@ def acquisition_of(scene: Scene) -> tuple[Any, Any] | None:
     )
     for name in names:
         if found := _SENTINEL2.search(name):
-            return ("s2", found[1], found[2], found[5]), found[3]
+            official = found[3] < "9000"  # N9999: of a Sen2Cor that somebody ran
+            return ("s2", found[1], found[2], found[5]), (official, found[3])
         if found := _LANDSAT.search(name):
             key = ("landsat", *found.group(1, 2, 3, 4), scene.id[found.end() :])
             return key, (found[6], found[7] != "RT", found[5])

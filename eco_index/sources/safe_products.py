@@ -7,9 +7,11 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from eco_index.catalog import Dataset
 from eco_index.records import platform_id
+from eco_index.sensors.decode import OFFSET_READ, OFFSET_REMOVED, UNOFFICIAL
 from eco_index.sources.products import Product, Unreadable
 from eco_index.sources.raster import short_reason
 
@@ -70,14 +72,18 @@ def _by_xml(root: Path, metadata: Path) -> Product:
         raise ValueError(f"MTD_MSIL2A.xml lacks {', '.join(missing)}")
     when = dt.datetime.fromisoformat(texts["PRODUCT_START_TIME"]).astimezone(dt.UTC)
     uri, baseline = texts["PRODUCT_URI"], texts["PROCESSING_BASELINE"]
-    properties = {
+    properties: dict[str, Any] = {
         "platform": platform_id(texts.get("SPACECRAFT_NAME", uri[:3])),
         "s2:processing_baseline": baseline,
         "s2:product_uri": uri,
     }
     problem = ""
+    found = {o for o in offsets if float(o) != 0}
     expected = {"-1000"} if float(baseline) >= 4.0 else set()
-    if {o for o in offsets if float(o) != 0} != expected:
+    if float(baseline) >= UNOFFICIAL:  # its number says nothing: the product does
+        expected = found if found <= {"-1000"} else {"-1000"}
+        properties |= {OFFSET_REMOVED: not found, OFFSET_READ: True}
+    if found != expected:
         listed = ", ".join(sorted(offsets)) or "none"
         problem = f"BOA_ADD_OFFSET is {listed}, baseline {baseline} has {expected or 'none'}"
     if float(texts.get(_SCALE, "10000")) != 10000:

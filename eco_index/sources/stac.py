@@ -44,12 +44,12 @@ class StacFolderSource:
             The folder is missing or holds no item. An item that cannot be read is a failure, which
             counts in the share of failed scenes of every month it may belong to.
         """
-        joined: dict[str, dict[str, Any]] = {}
+        items: list[dict[str, Any]] = []
         broken: list[AssetFailure] = []
         for path in self._files():
             item = _read_item(path, *_stamp(path))
             if isinstance(item, str):
-                if _may_be_of(path.name, start, end):
+                if may_be_of(path.name, start, end):
                     broken.append(AssetFailure(self.id, path.stem, "", item))
                 continue
             if item is None:
@@ -59,16 +59,16 @@ class StacFolderSource:
                 for k, a in item["assets"].items()
                 if isinstance(a, dict) and isinstance(a.get("href"), str)
             }
-            known = joined.setdefault(str(item.get("id", path.stem)), item | {"assets": {}})
-            known["assets"] = assets | known["assets"]
-        if not joined:
+            items.append({"id": path.stem} | item | {"assets": assets})
+        if not items:
             what = f"; {broken[0].scene}: {broken[0].reason}" if broken else ""
             raise InputError(
                 f"the folder holds no STAC item{what}",
                 where=f"{self.where}: {self.folder}",
                 rule=f"an item is a JSON file of type Feature that matches '{self.access.items}'",
             )
-        found = found_of(joined.values(), self.id, self.dataset, lonlat_bounds, start, end)
+        joined = joined_items(items)
+        found = found_of(joined, self.id, self.dataset, lonlat_bounds, start, end)
         return Found(found.scenes, tuple(sorted((*found.failures, *broken))))
 
     def _files(self) -> list[Path]:
@@ -97,7 +97,16 @@ def _stamp(path: Path) -> tuple[int, int]:
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
-def _may_be_of(name: str, start: dt.date, end: dt.date) -> bool:
+def joined_items(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join items of one id: Landsat delivers surface reflectance and temperature apart."""
+    joined: dict[str, dict[str, Any]] = {}
+    for item in items:
+        known = joined.setdefault(str(item.get("id", "")), item | {"assets": {}})
+        known["assets"] = item["assets"] | known["assets"]
+    return list(joined.values())
+
+
+def may_be_of(name: str, start: dt.date, end: dt.date) -> bool:
     """Whether a file that cannot be read may be of a time: its name says so, or says no day."""
     found = _DAY.findall(name)
     if not found:
@@ -141,9 +150,13 @@ class StacApiSource:
         import pystac_client
         import requests
         from pystac_client.exceptions import APIError
+        from pystac_client.stac_api_io import StacApiIO
 
+        from eco_index.sources import http
+
+        asked = StacApiIO(timeout=http.TIMEOUT_S, max_retries=http.patience())
         try:
-            client = pystac_client.Client.open(self.access.url, timeout=60)
+            client = pystac_client.Client.open(self.access.url, stac_io=asked)
             answer = client.search(
                 collections=[self.access.collection],
                 bbox=list(lonlat_bounds),

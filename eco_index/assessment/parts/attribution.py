@@ -58,6 +58,14 @@ def part(context: Context) -> Part:
     analysis = residual_trend_analysis(found, names, trace, ends=ends)
     beyond = np.isin(found.verdict, (-1, 1)) & (ends[0] <= 0) & (ends[1] >= 0)
     unsure = doubts([name for name, one in zip(names, beyond, strict=True) if one])
+    least, held = int(method.number("min_years").required), len(series.years)
+    if held < least:
+        unsure.append(
+            Text(
+                zh=f"数据集中仅有{held}个年份，少于{least}年，不作归因",
+                en=f"the cube holds {held} year(s), fewer than {least}: nothing is explained",
+            )
+        )
     analysis = analysis.model_copy(update={"notes": (*analysis.notes, *unsure)})
     return Part(analyses=[analysis], methods=[method_use(method)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
@@ -23,6 +24,7 @@ from eco_index.products import LUCC, LUCC_LEVEL1, PRODUCTS
 from eco_index.summary import Analysis, AnalysisColumn, AnalysisLine, AnalysisTable, Gate
 from eco_index.yamlio import Text
 
+log = logging.getLogger("eco_index")
 METHOD_ID = "hj1176_2021"
 _ALL_TYPES = Text(zh="全部样地", en="all plots")
 
@@ -92,7 +94,19 @@ def _plots(context: Context) -> Matches | None:
         stored = view.read(period.cadence, product.id, period.id, (rows, columns))
         return np.where(stored == product.fill, np.nan, stored * product.scale)
 
-    return match_plots(plots, view.grid, read, crs=config.crs, period=period)
+    found = match_plots(plots, view.grid, read, crs=config.crs, period=period)
+    if found.off_grid and not found.plots:
+        first = next(p for p in plots if p.id == found.off_grid[0])
+        raise InputError(
+            f"none of the {len(found.off_grid)} plots of the period lies in the region; "
+            f"{first.id}, for example, is at x {first.x:g}, y {first.y:g}",
+            where=str(path),
+            rule=f"coordinates are in {config.crs}; of degrees, x is the longitude",
+            fix="correct the table, or 'ground_truth.crs' and 'plot_columns' in the region file",
+        )
+    for note in _left_out(found):
+        log.warning("%s (%s)", note.en, path)
+    return found
 
 
 def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None, int, list[int]]:
@@ -103,6 +117,14 @@ def _classes(context: Context, notes: list[Text]) -> tuple[ClassAccuracy | None,
     legend = legend_of()
     view, period = context.view, context.period
     matrix, left_out = reference.matrix(context)
+    if not matrix.any():
+        raise InputError(
+            f"none of the {left_out} reference samples lies where the map has a class",
+            where=str(reference.path),
+            rule=f"coordinates are in {context.region.config.ground_truth.crs}; of degrees, x is "
+            "the longitude",
+            fix="correct the table, or 'ground_truth.crs' and 'sample_columns' in the region file",
+        )
     if left_out:
         notes.append(
             Text(
@@ -212,14 +234,18 @@ def _left_out(found: Matches) -> list[Text]:
     notes = []
     for ids, zh, en in (
         (found.other_period, "调查日期不在本期", "surveyed at another time"),
-        (found.off_grid, "位于评估网格外", "off the grid"),
+        (
+            found.off_grid,
+            "位于评估区外（请核对坐标及其坐标系）",
+            "outside the region (check coordinates and their CRS)",
+        ),
     ):
         if ids:
             shown = ", ".join(ids[:6]) + (" …" if len(ids) > 6 else "")
             notes.append(
                 Text(
                     zh=f"{len(ids)}个样地{zh}，未参与：{shown}",
-                    en=f"{len(ids)} plots {en}, left out: {shown}",
+                    en=f"{len(ids)} plot(s) {en}, left out: {shown}",
                 )
             )
     return notes
