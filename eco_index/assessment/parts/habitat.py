@@ -12,8 +12,6 @@ from eco_index.indices.habitat_parameters import HabitatParameters
 from eco_index.services import FILL, TileMap
 from eco_index.services.habitat import HabitatMaps
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
@@ -82,8 +80,7 @@ def part(context: Context) -> Part:
     key = MAPS[1][0]
     values = picture.values(SCALE)
     write_map(context.output, key, values, float("nan"), context.view.grid, picture.frame)
-    names = [(z.id, z.name) for z in context.zones]
-    names += [(TOTAL, TOTAL_NAME)] if context.has_total else []
+    names = context.lines
     parameters, evidence = maps.parameters, _evidence(maps.parameters)
     if parameters.note is not None:
         notes.append(parameters.note)
@@ -130,7 +127,7 @@ def _summed(context: Context, maps: HabitatMaps, picture: MeanMap | None) -> lis
                 one.add(drawn, TileMap(stored, scope))
         if picture is not None:  # quality is the last
             picture.add(tile, stored, ~missing)
-    return [one.with_total() if context.has_total else one for one in sums]
+    return [one.with_totals(context.groupings) for one in sums]
 
 
 def _rows(

@@ -16,8 +16,6 @@ from eco_index.period import Period
 from eco_index.services import FILL, TileMap
 from eco_index.services.quality import METHOD_ID, QualityInputs, QualityMaps
 from eco_index.summary import (
-    TOTAL,
-    TOTAL_NAME,
     Analysis,
     AnalysisColumn,
     AnalysisLine,
@@ -39,14 +37,15 @@ _NONE = Text(zh="—", en="—")
 
 
 class _Sums:
-    """Sums of one period by line (zones, then all together)."""
+    """Sums of one period by line (zones, then groups of them, then all together)."""
 
     def __init__(self, n_zones: int) -> None:
         self.index, self.grades = ServiceSums(n_zones), GradeSums(n_zones)
 
-    def finished(self, whole: bool) -> _Sums:
-        if whole:
-            self.index, self.grades = self.index.with_total(), self.grades.with_total()
+    def finished(self, context: Context) -> _Sums:
+        groupings = context.groupings
+        self.index = self.index.with_totals(groupings)
+        self.grades = self.grades.with_totals(groupings)
         return self
 
     def means(self) -> np.ndarray:
@@ -94,8 +93,7 @@ def part(context: Context) -> Part:
     (context.output / "maps").mkdir(parents=True, exist_ok=True)
     values = picture.values(SCALE)
     write_map(context.output, KEY, values, float("nan"), context.view.grid, picture.frame)
-    names = [(z.id, z.name) for z in context.zones]
-    names += [(TOTAL, TOTAL_NAME)] if context.has_total else []
+    names = context.lines
     return Part(
         rows=_rows(context, method, now, before, [zone for zone, _ in names]),
         maps=[map_layer(KEY, TITLE, "continuous", (0.0, 100.0), "RdYlGn")],
@@ -170,7 +168,7 @@ def _summed(
         for drawn in sheets:
             sums.index.add(drawn, found)
             sums.grades.add(drawn, grades.astype(np.uint8))
-    return sums.finished(context.has_total)
+    return sums.finished(context)
 
 
 def _rows(
