@@ -174,15 +174,17 @@ def restoration_effect(
 
     Notes
     -----
-    A unit needs a pair of values in at least half of the years before and one year after; each
-    unit's mean difference before is taken off, so that years with other units missing compare.
+    A unit needs a pair of values in at least half of the years before and one year after. The
+    effect is the change of the mean over all units and years as a fit unit + year has it, so that
+    it matters little which pairs are missing; the series of years has each unit's mean difference
+    before taken off.
     """
     d, axis, phase = _differences(project, control, years, started, finished)
     d, used, enough, series = _series(d, phase, method.number("min_share").required)
     least = int(method.number("min_before").required)
     confidence = method.number("confidence").required
     b, a = (phase == -1) & enough, (phase == 1) & enough
-    main = _years(series[b], series[a], axis[b], axis[a], least, confidence)
+    main = _moved(_years(series[b], series[a], axis[b], axis[a], least, confidence), d, b, a)
     if mocks is not None and mocks.size >= int(method.number("min_mocks").required):
         main = _areas(mocks, main, confidence)
     if main.source == "none" and not math.isnan(main.effect) and blocks is not None:
@@ -231,9 +233,46 @@ def mean_effect(
 ) -> float:
     """Return the effect alone, as `restoration_effect` has it; NaN where it has none."""
     d, _, phase = _differences(project, control, years, started, finished)
-    _, _, enough, series = _series(d, phase, method.number("min_share").required)
+    d, _, enough, _ = _series(d, phase, method.number("min_share").required)
     b, a = (phase == -1) & enough, (phase == 1) & enough
-    return float(series[a].mean() - series[b].mean()) if b.any() and a.any() else math.nan
+    return _by_unit(d, b, a) if b.any() and a.any() else math.nan
+
+
+def _by_unit(d: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """Return the change of the mean over all units and years, whichever pairs clouds have taken.
+
+    Gains differ among units, and among years (in a dry one more is gained): each side is the mean
+    of the fit unit + year (two-way analysis of variance without interaction, unbalanced), which is
+    the plain mean where no value is missing.
+    """
+    both = ~(np.isnan(d[before]).all(axis=0) | np.isnan(d[after]).all(axis=0))
+    if not both.any():
+        return math.nan
+    return _two_way_mean(d[after][:, both]) - _two_way_mean(d[before][:, both])
+
+
+def _two_way_mean(rows: np.ndarray) -> float:
+    """Return the mean of the fit unit + year over all units and all years with a value."""
+    ok = ~np.isnan(rows)
+    x, ok = np.where(ok, rows, 0.0)[ok.any(axis=1)], ok[ok.any(axis=1)]
+    year = np.zeros(len(x))
+    unit = x.sum(axis=0) / ok.sum(axis=0)
+    for _ in range(200):
+        step = (x - ok * unit).sum(axis=1) / ok.sum(axis=1) - year
+        year += step
+        if np.abs(step).max() < 1e-9:
+            break
+        unit = (x - ok * year[:, None]).sum(axis=0) / ok.sum(axis=0)
+    return float(unit.mean() + year.mean())
+
+
+def _moved(main: Difference, d: np.ndarray, before: np.ndarray, after: np.ndarray) -> Difference:
+    """Put the mean of the units' own changes in the middle of an interval from years."""
+    effect = _by_unit(d, before, after) if main.n_before and main.n_after else math.nan
+    if math.isnan(effect):
+        return main
+    step = effect - main.effect
+    return replace(main, effect=effect, low=main.low + step, high=main.high + step)
 
 
 def _series(
