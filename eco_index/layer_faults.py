@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from eco_index.errors import InputError
 from eco_index.period import Period
-from eco_index.zones import load_layer
 
 if TYPE_CHECKING:
     from eco_index.config import Region
@@ -30,6 +29,9 @@ class LayerFaults:
         return next(filter(None, (self._fault(layer, period.year) for layer in layers)), "")
 
     def _fault(self, layer: str, year: int) -> str:
+        # Here: geopandas and pyarrow hold 90 MiB that compositing, which plans too, does not need.
+        from eco_index.zones import load_layer
+
         if (layer, year) not in self._known:
             try:
                 load_layer(self._region, layer, year)
