@@ -80,6 +80,24 @@ def mark_near(codes: np.ndarray, distance: np.ndarray, limit: float, code: int) 
 
 
 @_jit
+def _codes_of_row(
+    row: int,
+    col0: int,
+    lut: np.ndarray,
+    qa: np.ndarray,
+    qa_geometry: Any,
+    pos: np.ndarray,
+    index: np.ndarray,
+    codes: np.ndarray,
+) -> None:
+    """Fill `codes` with what a scene shows along a grid row (nearest pixel; FILL outside)."""
+    _positions(qa_geometry, row, col0, codes.shape[0], pos)
+    _nearest_row(qa_geometry, pos, codes.shape[0], index)
+    for k in range(codes.shape[0]):
+        codes[k] = lut[qa[np.uint64(index[k])]] if index[k] >= 0 else FILL
+
+
+@_jit
 def count_code(
     row0: int,
     col0: int,
@@ -92,12 +110,11 @@ def count_code(
     """Add 1 where a scene shows `code` (nearest pixel of its quality band); see `add_red_nir`."""
     height, width = out.shape
     pos, index = np.empty((2, width)), np.empty(width, np.int64)
+    codes = np.empty(width, np.uint8)
     for r in range(height):
-        _positions(qa_geometry, row0 + r, col0, width, pos)
-        _nearest_row(qa_geometry, pos, width, index)
+        _codes_of_row(row0 + r, col0, lut, qa, qa_geometry, pos, index, codes)
         for k in range(width):
-            shown = lut[qa[np.uint64(index[k])]] if index[k] >= 0 else FILL
-            out[r, k] += shown == code
+            out[r, k] += codes[k] == code
 
 
 @_jit
@@ -116,11 +133,11 @@ def count_observed(
     """Add 1 where a scene shows anything (nearest pixel of its quality band); see `add_red_nir`."""
     height, width = out.shape
     pos, index = np.empty((2, width)), np.empty(width, np.int64)
+    codes = np.empty(width, np.uint8)
     for r in range(height):
-        _positions(qa_geometry, row0 + r, col0, width, pos)
-        _nearest_row(qa_geometry, pos, width, index)
+        _codes_of_row(row0 + r, col0, lut, qa, qa_geometry, pos, index, codes)
         for k in range(width):
-            out[r, k] += index[k] >= 0 and lut[qa[np.uint64(index[k])]] != FILL
+            out[r, k] += codes[k] != FILL
 
 
 @_jit

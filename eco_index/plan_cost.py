@@ -106,7 +106,6 @@ class Tally:
             read = [s for s in served if s not in reduced]
             if reduced and self._catalog is not None:
                 composite_server.wholly_served(scenes, self._catalog, settings)
-            if reduced and self._catalog is not None:
                 where = (self._catalog, self._grid, task.tile, settings)
                 if composite_server.is_received(scenes, *where):
                     reduced = []

@@ -235,10 +235,10 @@ def mean_effect(
     d, _, phase = _differences(project, control, years, started, finished)
     d, _, enough, _ = _series(d, phase, method.number("min_share").required)
     b, a = (phase == -1) & enough, (phase == 1) & enough
-    return _by_unit(d, b, a) if b.any() and a.any() else math.nan
+    return _change_of_means(d, b, a) if b.any() and a.any() else math.nan
 
 
-def _by_unit(d: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+def _change_of_means(d: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
     """Return the change of the mean over all units and years, whichever pairs clouds have taken.
 
     Gains differ among units, and among years (in a dry one more is gained): each side is the mean
@@ -268,7 +268,7 @@ def _two_way_mean(rows: np.ndarray) -> float:
 
 def _moved(main: Difference, d: np.ndarray, before: np.ndarray, after: np.ndarray) -> Difference:
     """Put the mean of the units' own changes in the middle of an interval from years."""
-    effect = _by_unit(d, before, after) if main.n_before and main.n_after else math.nan
+    effect = _change_of_means(d, before, after) if main.n_before and main.n_after else math.nan
     if math.isnan(effect):
         return main
     step = effect - main.effect

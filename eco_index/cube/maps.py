@@ -25,11 +25,11 @@ from numcodecs import Blosc
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.storage import LocalStore
 
+from eco_index.cube.shards import blosc_of, text_of
 from eco_index.errors import InputError, UsageError
 
 Array = np.ndarray[Any, Any]
 
-_SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _HEADER = 16  # bytes of a Blosc header: decoded size in bytes 4 to 8, stored size in 12 to 16
 
 #: Keys of glibc's `mallopt`, and the largest array that it may take from memory it holds.
@@ -139,15 +139,13 @@ def chunks_of(array: zarr.Array[Any]) -> Chunks | None:
         return None
     if not codecs or not isinstance(codecs[0], BytesCodec) or len(codecs) > 2:
         return None
-    if dtype.itemsize > 1 and _text(codecs[0].endian) != "little":
+    if dtype.itemsize > 1 and text_of(codecs[0].endian) != "little":
         return None
     compressor = None
     if len(codecs) == 2:
         if not isinstance(codecs[1], BloscCodec):
             return None
-        blosc = codecs[1]
-        shuffle = _SHUFFLES[_text(blosc.shuffle)]
-        compressor = Blosc(_text(blosc.cname), blosc.clevel, shuffle, blosc.blocksize)
+        compressor = blosc_of(codecs[1])
     counts = tuple(-(-n // c) for n, c in zip(array.shape, grid, strict=True))
     keys = {place: metadata.encode_chunk_key(place) for place in np.ndindex(*counts)}
     folder = os.path.join(store.root, array.path)
@@ -334,10 +332,6 @@ def _all_fill(values: Array, fill: Any) -> bool:
 
 def _cut(shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(n) for n in shape)
-
-
-def _text(value: Any) -> str:
-    return str(getattr(value, "value", value))
 
 
 def _unreadable(path: str, why: object) -> InputError:

@@ -103,24 +103,17 @@ def layout_of(metadata: Any) -> Layout | None:
         or len(index) != 2
         or not isinstance(index[0], BytesCodec)
         or not isinstance(index[1], Crc32cCodec)
-        or _text(outer.index_location) != "end"
-        or any(c.endian is not None and _text(c.endian) != "little" for c in (inner[0], index[0]))
+        or text_of(outer.index_location) != "end"
+        or any(c.endian is not None and text_of(c.endian) != "little" for c in (inner[0], index[0]))
     ):
         return None
-    blosc = inner[1]
-    compressor = Blosc(
-        cname=_text(blosc.cname),
-        clevel=blosc.clevel,
-        shuffle=_SHUFFLES[_text(blosc.shuffle)],
-        blocksize=blosc.blocksize,
-    )
     return Layout(
         shard[1],
         chunk[1],
         metadata.shape,
         dtype,
         metadata.fill_value,
-        compressor,
+        blosc_of(inner[1]),
         metadata.encode_chunk_key,
     )
 
@@ -148,8 +141,19 @@ def describe(store: Any, paths: list[str]) -> tuple[dict[str, Any], list[Layout]
     return (_attributes(root), layouts) if len(layouts) == len(paths) else None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a codec's option as text, whether Zarr keeps it as an enum or not."""
     return str(getattr(value, "value", value))
+
+
+def blosc_of(codec: BloscCodec) -> Blosc:
+    """Return the compressor that a codec of Zarr stands for."""
+    return Blosc(
+        cname=text_of(codec.cname),
+        clevel=codec.clevel,
+        shuffle=_SHUFFLES[text_of(codec.shuffle)],
+        blocksize=codec.blocksize,
+    )
 
 
 def encode(values: np.ndarray, layout: Layout) -> bytes | None:

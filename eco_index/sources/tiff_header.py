@@ -13,7 +13,7 @@ import struct
 import sys
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -297,4 +297,4 @@ def _confirmed(name: str, header: Header, kind: tuple[Any, ...]) -> Header | Non
     same, crs = known
     if not same:
         return None
-    return Header(**(vars(header) | {"crs": crs}))
+    return replace(header, crs=crs)
