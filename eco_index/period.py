@@ -82,6 +82,11 @@ class Period:
         return f"{self.year}" if self.half == 0 else f"{self.year}H{self.half}"
 
     @property
+    def zh(self) -> str:
+        """The period in Chinese words."""
+        return f"{self.year}年" + ("", "上半年", "下半年")[self.half]
+
+    @property
     def cadence(self) -> str:
         """``yearly`` or ``half_yearly``: also the name of the cube's group."""
         return "yearly" if self.half == 0 else "half_yearly"

@@ -101,6 +101,8 @@ class IndexValue(Strict):
     provisional: bool
     grade: str = ""
     grade_title: Text = Text(zh="", en="")
+    interval: tuple[float, float] | None = Field(None, description="95 % interval of the value")
+    grades: tuple[Text, ...] = Field((), description="classes that the interval touches")
     previous: float | None = None
     change: float | None = None
     change_title: Text = Text(zh="", en="")

@@ -56,7 +56,7 @@ def truth_land(year: int) -> np.ndarray:
     return land
 
 
-def arrays(year: int) -> dict[str, np.ndarray]:
+def arrays(year: int, clouds=clouds) -> dict[str, np.ndarray]:
     """The map calls every ninth forest pixel grassland, and has holes under the clouds."""
     ndvi = np.round(1e4 * field(year)).astype(np.int16)
     ndvi[clouds(year)] = -32768
@@ -87,7 +87,9 @@ def write_samples(folder: Path, of: tuple[int, ...] = (21, 32)) -> None:
                 writer.writerow([f"S{k}", lon, lat, code])
 
 
-def region_in(folder: Path, tile: int = 16, samples: bool = True, data=None, **more):
+def region_in(
+    folder: Path, tile: int = 16, samples: bool = True, data=None, arrays_of=arrays, **more
+):
     extra = {
         "fvc": {
             "choice": "fixed", "ndvi_soil": SOIL, "ndvi_veg": VEG, "evidence": "placeholder",
@@ -102,7 +104,7 @@ def region_in(folder: Path, tile: int = 16, samples: bool = True, data=None, **m
         data["map_samples"] = {"access": {"type": "table", "path": "samples_{year}.csv"}}
     region = build_region(folder, tile=tile, extra=extra | more, more_datasets=data)
     write_samples(folder)
-    return region, build_cube(region, ("2024", "2025"), arrays)
+    return region, build_cube(region, ("2024", "2025"), arrays_of)
 
 
 def run(made, output: Path, name: str = "whole_region", **asked) -> Summary:

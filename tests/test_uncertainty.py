@@ -21,7 +21,7 @@ from eco_index.analysis.end_members import (
     ranges,
 )
 from eco_index.analysis.gaps import Cells, cells_of, gap_error, side_for
-from eco_index.analysis.uncertainty import combine, normal_part, propagate, uniform
+from eco_index.analysis.uncertainty import combine, normal_part, uniform
 from eco_index.analysis.variogram import Lags, Variogram
 from eco_index.errors import InputError
 from eco_index.groundtruth.accuracy import class_accuracy
@@ -335,18 +335,6 @@ def test_published_area_estimate() -> None:
     assert rest.estimated == pytest.approx(1 - got.estimated)
 
 
-def test_an_index_takes_the_errors_of_its_inputs() -> None:
-    weights = {"a": 0.5, "b": 0.3, "c": -0.2}
-    part = propagate(
-        lambda x: sum(weights[k] * v for k, v in x.items()),
-        {"a": 40.0, "b": 50.0, "c": 10.0},
-        {"a": 2.0, "c": 5.0},
-    )
-    assert part.sigma == pytest.approx(math.hypot(0.5 * 2, 0.2 * 5), rel=2e-3)
-    product = propagate(lambda x: x["a"] * x["b"], {"a": 3.0, "b": 7.0}, {"a": 0.1, "b": 0.2})
-    assert product.sigma == pytest.approx(math.hypot(0.7, 0.6), rel=2e-3)
-
-
 COVER = CoverMean(np.array([0.2, 0.5]), np.array([1, 1]))
 BAD = {
     "no NDVI": (lambda: CoverMean(np.array([200.0, 5000.0]), np.array([1, 1])), "0.0001"),
@@ -374,8 +362,6 @@ BAD = {
     "sigma": (lambda: normal_part("gaps", math.nan), "deviation"),
     "name": (lambda: normal_part("clouds", 1), "one of"),
     "class": (lambda: class_share(np.eye(2) * 9, np.ones(2), [2]), "matrix"),
-    "input": (lambda: propagate(lambda x: 0.0, {"a": 1.0}, {"b": 1.0}), "no input"),
-    "index": (lambda: propagate(lambda x: math.nan, {"a": 1.0}, {"a": 1.0}), "evaluated"),
 }
 
 

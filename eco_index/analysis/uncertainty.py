@@ -7,7 +7,7 @@ gets the same interval on every machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +26,6 @@ PART_TITLES = {
     "gaps": Text(zh="观测缺失", en="observation gaps"),
     "end_members": Text(zh="端元选取", en="choice of end members"),
     "classification": Text(zh="分类误差", en="classification error"),
-    "inputs": Text(zh="输入指标", en="inputs"),
 }
 
 
@@ -37,7 +36,7 @@ class Part:
     Attributes
     ----------
     id : str
-        Key of `PART_TITLES` and, but for `inputs`, of the method's rules.
+        Key of `PART_TITLES` and of the method's rules.
     draws : numpy.ndarray
         (DRAWS,), stratified; order carries no meaning.
     """
@@ -179,7 +178,7 @@ def combine(
     confidence = method.number("confidence").required
     tail = (1 - confidence) / 2
     low, high = (float(q) for q in value + np.quantile(total, [tail, 1 - tail]))
-    keys = ["confidence", "combination", *(i for i in ids if i in method.rules)]
+    keys = ["confidence", "combination", *ids]
     if "end_members" in ids:
         keys += [k for k in method.numbers if k.startswith("ndvi_")]
     return Interval(
@@ -192,40 +191,3 @@ def combine(
         tuple(left_out),
         basis_of(method, keys),
     )
-
-
-def propagate(
-    evaluate: Callable[[Mapping[str, float]], float],
-    inputs: Mapping[str, float],
-    sigmas: Mapping[str, float],
-) -> Part:
-    """Return the part of an index that comes from its inputs (GUM 5.1.2, with differences).
-
-    Parameters
-    ----------
-    evaluate : callable
-        Inputs to the index.
-    inputs : mapping
-        Every input of the index.
-    sigmas : mapping
-        Standard deviation of the inputs that have one, independent of each other.
-
-    Raises
-    ------
-    InputError
-        A deviation of an input that is not there; an index that is not evaluated.
-
-    Notes
-    -----
-    sigma^2 = sum ((f(x + s) - f(x - s)) / 2)^2: exact where the index is linear in each input over
-    one deviation; an input at its limit counts with half its effect at most.
-    """
-    variance = 0.0
-    for name, sigma in sigmas.items():
-        if name not in inputs:
-            raise InputError(f"'{name}' is no input of the index.")
-        up, down = (evaluate({**inputs, name: inputs[name] + s}) for s in (sigma, -sigma))
-        variance += ((up - down) / 2) ** 2
-    if not math.isfinite(variance):
-        raise InputError("The index cannot be evaluated around its inputs.")
-    return normal_part("inputs", math.sqrt(variance))

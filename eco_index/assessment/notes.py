@@ -35,7 +35,7 @@ def notes_of(
     if compared is not None:
         notes.append(
             Text(
-                zh=f"与{compared.id}的比较采用同一套（本期）边界",
+                zh=f"与{compared.zh}的比较采用同一套（本期）边界",
                 en=f"the comparison with {compared.id} uses the same (present) boundaries",
             )
         )

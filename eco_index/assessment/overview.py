@@ -16,6 +16,7 @@ import rasterio
 from affine import Affine
 
 from eco_index.grid import Grid, Tile
+from eco_index.period import Period
 from eco_index.products import LUCC, PRODUCTS
 from eco_index.summary import MapClass, MapLayer
 from eco_index.yamlio import Text
@@ -180,16 +181,16 @@ class Overview:
             difference = now["fvc"].astype(np.int32) - before["fvc"].astype(np.int32)
             self.change.add(tile, difference, both)
 
-    def write(self, folder: Path, compared_with: str | None) -> tuple[MapLayer, ...]:
+    def write(self, folder: Path, compared: Period | None) -> tuple[MapLayer, ...]:
         """Write the rasters into ``folder/maps`` and return what the summary says of them."""
         (folder / "maps").mkdir(parents=True, exist_ok=True)
         layers = [
             self._continuous(folder, "fvc", PRODUCTS["fvc"].title, (0.0, 1.0), "vegetation"),
         ]
-        if self.change is not None:
+        if self.change is not None and compared is not None:
             title = Text(
-                zh=f"植被覆盖度变化（与{compared_with}相比）",
-                en=f"change of vegetation cover since {compared_with}",
+                zh=f"植被覆盖度变化（与{compared.zh}相比）",
+                en=f"change of vegetation cover since {compared.id}",
             )
             self._write(folder, "fvc_change", self.change.values(1e-4), float("nan"))
             layers.append(map_layer("fvc_change", title, "continuous", (-0.5, 0.5), "change"))

@@ -50,7 +50,7 @@ from eco_index.summary import (
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
-Results = dict[str, tuple[Method, list[IndexResult]]]
+Results = dict[str, tuple[Method, dict[str, IndexResult]]]
 
 
 def assess(
@@ -159,11 +159,11 @@ def _made(
     marked_scenes = sources.scene_marks_of(region, view, months)
     notes += scene_notes(marked_scenes)
     output.mkdir(parents=True, exist_ok=True)
-    maps = sums.overview.write(output, compared.id if compared else None)
+    maps = sums.overview.write(output, compared)
     parts = parts_of(
         Context(
             region, programme, period, compared, view, layer, tuple(zones[: len(layer)]), sums,
-            rows, tuple(indices), output, prefix,
+            rows, indices, output, prefix, results,
         )
     )  # fmt: skip
     analyses = [a for part in parts for a in part.analyses]
@@ -273,11 +273,11 @@ def _indices(
         found += fill_inputs(rows, region, view, both, units, method)
         results, earlier = evaluate_units(method, now, before)
         values += index_values(method, results, earlier, wanted, prefix)
-        shown = [results[u] for u in wanted if u in results]
+        shown = {u: results[u] for u in wanted if u in results}
         if on_units and len(wanted) == len(units) and len(shown) > 1:
             values.append(_region_value(method, results, earlier, prefix))
         used[method_id] = (method, shown)
-        warnings = [w for r in shown for w in r.warnings]
+        warnings = [w for r in shown.values() for w in r.warnings]
         notes += [n for n in (*found, *warnings) if n not in notes]
     return values, used
 

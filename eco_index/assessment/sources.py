@@ -45,14 +45,14 @@ USED_BY_CHOICE = {"percentile": ("low_percent", "high_percent"), "map": ()}
 def methods_used(
     region: Region,
     programme: ProgrammeConfig,
-    results: Mapping[str, tuple[Method, list[IndexResult]]],
+    results: Mapping[str, tuple[Method, Mapping[str, IndexResult]]],
 ) -> tuple[list[MethodUse], dict[str, MethodMark]]:
     """Return the methods of a summary and what rows say of each."""
     uses: list[MethodUse] = []
     for method_id in programme_methods(region, programme):
         if method_id in results:
-            method, values = results[method_id]
-            uses.append(_with_inputs(method_use(method, values), method))
+            method, by_unit = results[method_id]
+            uses.append(_with_inputs(method_use(method, by_unit.values()), method))
             continue
         if method_id in programme.indices:
             continue  # not evaluated for this period

@@ -9,6 +9,7 @@ from eco_index.indicators.commands import (
     methods_show,
 )
 from eco_index.indicators.engine import change_class, evaluate, grade, input_names
+from eco_index.indicators.held import held
 from eco_index.indicators.records import INDICATORS, ZoneIndicator
 from eco_index.indicators.region import region_mean
 from eco_index.indicators.result import IndexResult, SubResult
@@ -24,6 +25,7 @@ __all__ = [
     "class_table",
     "evaluate",
     "grade",
+    "held",
     "index_command_data",
     "index_text",
     "input_names",

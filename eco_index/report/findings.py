@@ -166,8 +166,12 @@ def _index_sentence(index: IndexValue, names: dict[str, str], before: str, words
         title=index.title.get(words.language),
         unit=names.get(index.unit, index.name.get(words.language)),
         value=words.number(index.value),
+        interval=_interval(index, words),
         grade=words("finding.index_grade", grade=grade) if grade else "",
     )
+    if len(index.grades) > 1:
+        text += " " if words.language == "en" else ""
+        text += words("finding.index_grades", grades=_grades(index, words))
     if before and _known(index.change):
         name = index.change_title.get(words.language)
         text += " " if words.language == "en" else ""
@@ -178,6 +182,18 @@ def _index_sentence(index: IndexValue, names: dict[str, str], before: str, words
             name=words("finding.index_change_name", name=name) if name else "",
         )
     return text
+
+
+def _interval(index: IndexValue, words: Words) -> str:
+    if index.interval is None:
+        return ""
+    low, high = (words.number(v) for v in index.interval)
+    return words("finding.index_interval", low=low, high=high)
+
+
+def _grades(index: IndexValue, words: Words) -> str:
+    names = [g.get(words.language) for g in index.grades]
+    return words.listed([f"“{n}”" if words.language == "zh" else f'"{n}"' for n in names])
 
 
 def _quality(quality: tuple[MonthQuality, ...], words: Words) -> list[str]:

@@ -23,6 +23,8 @@ Titles = Mapping[str, MethodInput]
 
 def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
     """Return value, grade and change of an official index by unit."""
+    # The column stands where a unit has an interval.
+    sure = any(i.interval for i in indices)
     lines = []
     for index in indices:
         complete = words("text.complete" if index.complete else "text.incomplete")
@@ -35,7 +37,8 @@ def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
                         provisional=marked(index.provisional, index.value),
                         tone="missing" if index.value is None else "strong",
                     ),
-                    Cell(index.grade_title.get(words.language) or NO_VALUE, numeric=False),
+                    *((Cell(_interval(index, words)),) if sure else ()),
+                    Cell(_grade(index, words), numeric=False),
                     Cell(words.number(index.previous)),
                     Cell(words.number(index.change, signed=True), tone=tone(index.change)),
                     Cell(index.change_title.get(words.language) or NO_VALUE, numeric=False),
@@ -44,7 +47,10 @@ def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
                 ),
             )
         )  # fmt: skip
-    heads = ("index", "grade", "previous", "change", "change_class", "complete", "trace")
+    heads = (
+        "index", *(("confidence",) if sure else ()), "grade", "previous", "change",
+        "change_class", "complete", "trace",
+    )  # fmt: skip
     return Table(
         words("text.index_caption", title=indices[0].title.get(words.language)),
         words("table.zone"),
@@ -52,6 +58,19 @@ def index_table(indices: Sequence[IndexValue], words: Words) -> Table:
         tuple(lines),
         plain=True,
     )
+
+
+def _interval(index: IndexValue, words: Words) -> str:
+    return "–".join(words.number(v) for v in index.interval or ()) or NO_VALUE
+
+
+def _grade(index: IndexValue, words: Words) -> str:
+    """Return the grade, with all that the interval touches in brackets where it is not sure."""
+    grade = index.grade_title.get(words.language) or NO_VALUE
+    if len(index.grades) < 2:
+        return grade
+    touched = "/".join(g.get(words.language) for g in index.grades)
+    return words("text.grade_unsure", grade=grade, touched=touched)
 
 
 def _weight(sub: SubIndex, words: Words) -> Cell:

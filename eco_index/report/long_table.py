@@ -103,6 +103,9 @@ def _index_records(index: IndexValue) -> list[dict[str, object]]:
             "change_class_zh": index.change_title.zh,
             "change_class_en": index.change_title.en,
             "provisional": flag(index.provisional),
+            "interval_low": index.interval[0] if index.interval else None,
+            "interval_high": index.interval[1] if index.interval else None,
+            "interval_kind": "confidence" if index.interval else None,
         }
     ]
     for sub in index.sub_indices:

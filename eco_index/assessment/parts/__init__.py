@@ -25,6 +25,7 @@ from eco_index.assessment.parts import (
     warning,
 )
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.index_intervals import with_interval
 from eco_index.summary import Row
 
 #: Part of `AnalysesConfig` to what makes it.
@@ -59,6 +60,12 @@ def parts_of(context: Context) -> list[Part]:
         if getattr(asked, key):
             found.append(_settled(make(context)))
             context.rows[:] = with_intervals(context.rows, found[-1].intervals)
+            context.indices[:] = [
+                with_interval(i, found[-1].intervals[i.trace], context.method_of_index(i))
+                if i.trace in found[-1].intervals
+                else i
+                for i in context.indices
+            ]
             context.rows.extend(found[-1].rows)  # later parts may stand on them
     return found
 

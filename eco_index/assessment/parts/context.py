@@ -13,6 +13,8 @@ from eco_index.assessment.totals import groupings
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
+from eco_index.indicators import IndexResult
+from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.programme import ProgrammeConfig
 from eco_index.summary import Analysis, Gate, IndexValue, MapLayer, MethodUse, Row, Zone
@@ -51,11 +53,14 @@ class Context:
         Zones of the layer in its order, without the line for all together.
     rows : list of Row
         Indicators, and what parts before this one added.
-    indices : tuple of IndexValue
+    indices : list of IndexValue
+        Official indices; they get intervals.
     output : Path
         Folder of the assessment; maps go to ``maps/``.
     prefix : str
         Start of the trace keys: programme/period.
+    results : dict
+        Method of an index to the method and, by unit, what it was evaluated to.
     series : dict
         Product to the series of the zones, as `series.zone_series` summed it.
     """
@@ -69,14 +74,19 @@ class Context:
     zones: tuple[Zone, ...]
     sums: Gathered
     rows: list[Row]
-    indices: tuple[IndexValue, ...]
+    indices: list[IndexValue]
     output: Path
     prefix: str
+    results: dict[str, tuple[Method, dict[str, IndexResult]]] = field(default_factory=dict)
     series: dict[str, ZoneSeries] = field(default_factory=dict)
 
     def key(self, *names: str) -> str:
         """Return a trace key."""
         return "/".join((self.prefix, *names))
+
+    def method_of_index(self, index: IndexValue) -> Method:
+        """Return the method that an index was evaluated with."""
+        return self.results[index.method.partition("@")[0]][0]
 
     def table(self, key: str, dataset: str | None) -> Path | None:
         """Return the file of a dataset for the period's year, None where none is named or there.
@@ -116,8 +126,8 @@ class Part:
     """What a part adds to the summary.
 
     `zones`: those of other layers that its rows name, with `Zone.layer`; `intervals`: 95 %
-    intervals of rows that are there already, by their trace key; `files`: those it wrote beside the
-    summary, maps apart.
+    intervals of rows and indices that are there already, by their trace key; `files`: those it
+    wrote beside the summary, maps apart.
     """
 
     zones: list[Zone] = field(default_factory=list)

@@ -203,22 +203,22 @@ def _split_table(
         if change.id in places:  # what is gone has no present number
             k = places[change.id]
             lines.append(line(change.name, split.own[k], split.parts, k))
-    before, now = compared.id, context.period.id
+    before, now = compared, context.period
     return AnalysisTable(
         caption=Text(
-            zh=f"{split.title.zh}：{before}至{now}变化的分解",
-            en=f"{split.title.en}: parts of the change from {before} to {now}",
+            zh=f"{split.title.zh}：{before.zh}至{now.zh}变化的分解",
+            en=f"{split.title.en}: parts of the change from {before.id} to {now.id}",
         ),
         corner=Text(zh="区域", en="Zone"),
         columns=(
             AnalysisColumn(
-                title=Text(zh=f"{before}（原边界）", en=f"{before}, own boundary"), unit="%"
+                title=Text(zh=f"{before.zh}（原边界）", en=f"{before.id}, own boundary"), unit="%"
             ),
             AnalysisColumn(title=Text(zh="边界变更影响", en="moving"), unit="pp"),
             AnalysisColumn(title=Text(zh="地面变化", en="ground"), unit="pp"),
             AnalysisColumn(title=Text(zh="合计变化", en="both"), unit="pp"),
             AnalysisColumn(
-                title=Text(zh=f"{now}（现边界）", en=f"{now}, present boundary"), unit="%"
+                title=Text(zh=f"{now.zh}（现边界）", en=f"{now.id}, present boundary"), unit="%"
             ),
         ),
         lines=tuple(lines),
@@ -257,7 +257,7 @@ def _note(context: Context, change: BoundaryChange, compared: Period, cover: _Sp
     if change.kind == "new":
         return Text(
             zh=f"{change.name.zh}为新增区域（{change.now_km2:.2f} km²），"
-            f"{compared.year}年的边界中没有；与{compared.id}的比较采用现边界",
+            f"{compared.year}年的边界中没有；与{compared.zh}的比较采用现边界",
             en=f"{change.name.en} is new ({change.now_km2:.2f} km2): the boundaries of "
             f"{compared.year} do not have it; {compared.id} is taken within the present one",
         )
@@ -280,7 +280,7 @@ def _note(context: Context, change: BoundaryChange, compared: Period, cover: _Sp
     own, boundary, ground = cover.own[k], cover.parts.boundary[k], cover.parts.ground[k]
     if np.isfinite([own, boundary, ground]).all():
         note = Text(
-            zh=f"{note.zh}；植被覆盖度：{compared.id}按原边界{own:.2f}%，"
+            zh=f"{note.zh}；植被覆盖度：{compared.zh}按原边界{own:.2f}%，"
             f"边界变更影响{boundary:+.2f}个百分点，地面变化{ground:+.2f}个百分点",
             en=f"{note.en}; vegetation cover: {own:.2f} % in {compared.id} on its own "
             f"boundary, {boundary:+.2f} points from moving it, {ground:+.2f} points on the "

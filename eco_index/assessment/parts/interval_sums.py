@@ -5,7 +5,7 @@ One pass over the tiles. Sums are of stored whole numbers, so no figure depends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,9 @@ from eco_index.zone_raster import ZonePixels
 _LOW, _BINS = -10_000, 20_001  # stored NDVI
 CHANGE = "change"
 Pair = tuple[float, float]
+#: A part of a tile, and what gives a variable's values there.
+Crop = tuple[slice, slice]
+Values = Callable[[Crop], np.ndarray]
 #: Row and column of the first pixel, rows, columns.
 Box = tuple[int, int, int, int]
 
@@ -40,10 +43,13 @@ class Wanted:
         Mean vegetation cover and, where a period is compared, its change.
     classes : dict
         Class map to the codes whose shares are told.
+    means : tuple of str
+        Other products whose means are told.
     """
 
     cover: bool
     classes: dict[str, tuple[int, ...]]
+    means: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,7 +59,8 @@ class IntervalSums:
     Attributes
     ----------
     cells : dict
-        (zone, variable) to sums over its cells; variable 'fvc', 'change', or (map, code).
+        (zone, variable) to sums over its cells; variable 'fvc', 'change', another product, or
+        (map, code).
     now, both_now, both_before : dict
         (zone, pair of end members) to int64[20001], pixels by stored NDVI: with cover now, and
         with cover in both periods.
@@ -116,7 +123,9 @@ def sum_intervals(context: Context, wanted: Wanted) -> IntervalSums:
     layer, view, period, compared = context.layer, context.view, context.period, context.compared
     boxes = _boxes(context)
     holes = _holes(context, wanted)
-    products = [*(("fvc", "ndvi_max") if wanted.cover else ()), *wanted.classes]
+    if not wanted.cover and not any(h.any() for h in holes.values()):
+        return out
+    products = [*(("fvc", "ndvi_max") if wanted.cover else ()), *wanted.classes, *wanted.means]
     for tile in view.grid.tiles():
         sheets = sheets_of(context, tile)
         if not sheets:
@@ -127,7 +136,7 @@ def sum_intervals(context: Context, wanted: Wanted) -> IntervalSums:
             for p in ("fvc", "ndvi_max"):
                 before[p] = view.read(compared.cadence, p, compared.id, tile)
         pairs = list(_pairs(context, tile)) if wanted.cover else []
-        values = dict(_values(wanted, now, before))
+        values = _values(wanted, now, before)
         for drawn in sheets:
             ids = _nearest_whole(drawn)
             for k in (np.unique(ids[ids > 0]) - 1).tolist():
@@ -159,17 +168,28 @@ def _nearest_whole(drawn: ZonePixels) -> np.ndarray:
 
 def _values(
     wanted: Wanted, now: dict[str, np.ndarray], before: dict[str, np.ndarray]
-) -> Iterator[tuple[object, np.ndarray]]:
-    """Return the stored values of every variable, NaN without one."""
+) -> dict[object, Values]:
+    """Return what gives the stored values of every variable in a part of the tile, NaN without."""
+
+    def known(product: str, arrays: dict[str, np.ndarray]) -> Values:
+        return lambda part: _known(product, arrays[product][part])
+
+    def change(part: Crop) -> np.ndarray:
+        return np.asarray(_known("fvc", now["fvc"][part]) - _known("fvc", before["fvc"][part]))
+
+    def member(name: str, code: int) -> Values:
+        fill = PRODUCTS[name].fill
+        return lambda part: np.where(
+            now[name][part] == fill, np.nan, (now[name][part] == code).astype(np.float64)
+        )
+
+    found: dict[object, Values] = {n: known(n, now) for n in wanted.means}
     if wanted.cover:
-        fvc = _known("fvc", now["fvc"])
-        yield "fvc", fvc
+        found["fvc"] = known("fvc", now)
         if before:
-            yield CHANGE, fvc - _known("fvc", before["fvc"])
-    for name, codes in wanted.classes.items():
-        for code in codes:
-            member = (now[name] == code).astype(np.float64)
-            yield (name, code), np.where(now[name] == PRODUCTS[name].fill, np.nan, member)
+            found[CHANGE] = change
+    found |= {(n, code): member(n, code) for n, codes in wanted.classes.items() for code in codes}
+    return found
 
 
 def _known(product: str, stored: np.ndarray) -> np.ndarray:
@@ -180,7 +200,7 @@ def _holes(context: Context, wanted: Wanted) -> dict[str, np.ndarray]:
     """Tell which zones (the last entry: all together) have pixels without a value, by product."""
     out = {}
     sums = context.sums
-    for name in [*(("fvc",) if wanted.cover else ()), *wanted.classes]:
+    for name in [*(("fvc",) if wanted.cover else ()), *wanted.classes, *wanted.means]:
         holes = sums.now.n_valid(name) < sums.now.pixels
         out[name] = np.append(holes, holes.any())
     return out
@@ -191,19 +211,19 @@ def _cells(
     k: int,
     tile: Tile,
     inside: np.ndarray,
-    values: dict[object, np.ndarray],
+    values: dict[object, Values],
     box: Box,
     holes: dict[str, np.ndarray],
 ) -> None:
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     origin = tile.y0 + int(rows[0]) - box[0], tile.x0 + int(columns[0]) - box[1]
-    for name, array in values.items():
+    for name, of in values.items():
         product = name[0] if isinstance(name, tuple) else name
         # The change is always summed: its mean is printed.
         if product != CHANGE and not holes[str(product)][k]:
             continue
-        made = cells_of(array[part], inside[part], side_for(*box[2:]), origin=origin, shape=box[2:])
+        made = cells_of(of(part), inside[part], side_for(*box[2:]), origin=origin, shape=box[2:])
         held = out.cells.get((k, name))
         out.cells[k, name] = made if held is None else held.merge(made)
 

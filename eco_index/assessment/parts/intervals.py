@@ -17,6 +17,7 @@ from eco_index.analysis.tables import intervals_analysis
 from eco_index.analysis.uncertainty import Interval, combine
 from eco_index.analysis.uncertainty import Part as Error
 from eco_index.assessment.parts.context import Context, Part
+from eco_index.assessment.parts.index_intervals import index_intervals
 from eco_index.assessment.parts.interval_sums import CHANGE, IntervalSums, Wanted, sum_intervals
 from eco_index.assessment.parts.reference import legend_of, reference_of
 from eco_index.errors import InputError
@@ -31,7 +32,8 @@ METHOD_ID = "uncertainty"
 #: Confidence of the intervals that a row may hold.
 ROW_CONFIDENCE = 0.95
 #: Share of the map: product and class.
-_SHARES = {"forest_coverage": "forest", "landcover_share": "landcover"}
+_LANDCOVER = "landcover"
+_SHARES = {"forest_coverage": "forest", "landcover_share": _LANDCOVER}
 _CHANGE_TITLE = Text(
     zh="平均植被覆盖度变化（两期均有值的像元）",
     en="change of mean vegetation cover (pixels seen in both periods)",
@@ -42,18 +44,18 @@ _SAME_ERRORS = Text(
     "map errs alike everywhere",
 )
 _NO_SAMPLES = Text(
-    zh="没有本年的参考样本：森林覆盖率和土地覆盖比例不给出95%区间，只给观测缺失界限",
+    zh="没有本年的参考样本：森林覆盖率和土地覆盖比例不给出95%区间，只给观测缺失界限；官方指数无区间",
     en="no reference samples of this year: forest coverage and shares of land cover have bounds "
-    "for missing data, no 95 % interval",
+    "for missing data, no 95 % interval; official indices have none",
 )
 
 
 @dataclass
 class _Found:
-    """Intervals so far: lines of the document, and rows that get theirs."""
+    """Intervals so far: lines of the document, and by trace key those of rows and indices."""
 
     lines: list[tuple[Text, Interval]] = field(default_factory=list)
-    rows: dict[str, tuple[float, float]] = field(default_factory=dict)
+    pairs: dict[str, tuple[float, float]] = field(default_factory=dict)
     without: list[Text] = field(default_factory=list)
 
 
@@ -69,9 +71,9 @@ def part(context: Context) -> Part:
     matrices = _matrices(context)
     have = {r.indicator for r in context.rows}
     codes = {}
-    if "landcover" in matrices:
+    if _LANDCOVER in matrices:
         seen = {int(r.variable) for r in context.rows if r.indicator == "landcover_share"}
-        codes = {"landcover": tuple(sorted(seen))}
+        codes = {_LANDCOVER: tuple(sorted(seen))}
     if "forest" in matrices:
         codes["forest"] = (1,)
     sums = sum_intervals(context, Wanted("fvc_mean" in have, codes))
@@ -92,45 +94,55 @@ def part(context: Context) -> Part:
             continue
         for k, zone, name in zones:
             for code in codes[product]:
-                variable = str(code) if product == "landcover" else ""
+                variable = str(code) if product == _LANDCOVER else ""
                 row = rows.get((zone, indicator, variable))
                 areas = _areas(context, product, k)
                 shown = not variable or zone == TOTAL or len(zones) == 1
                 if row is not None:
                     _share(found, sums, k, name, row, method, (product, code), areas,
                            matrices[product], shown)  # fmt: skip
+    notes = []
+    if _LANDCOVER in matrices:
+        indices = index_intervals(context, method, matrices[_LANDCOVER])
+        found.lines[:0] = indices.lines
+        found.pairs |= indices.pairs
+        notes = indices.notes
     trace = context.key("intervals")
     basis = basis_of(method)
     if found.lines:
         analysis = intervals_analysis(found.lines, trace)
     else:
         analysis = analysis_of("intervals", basis, trace, [], [], [], [basis])
-    notes = list(analysis.notes)
     if matrices:
         notes.append(_SAME_ERRORS)
-    elif have & set(_SHARES):
+    elif have & set(_SHARES) or context.results:
         notes.append(_NO_SAMPLES)
-    notes += found.without
+    notes = [*analysis.notes, *notes, *found.without]
     analysis = analysis.model_copy(update={"notes": tuple(notes)})
     fits = method.number("confidence").required == ROW_CONFIDENCE
     return Part(
         analyses=[analysis],
         methods=[method_use(method)],
-        intervals=found.rows if fits else {},
+        intervals=found.pairs if fits else {},
     )
 
 
 def _matrices(context: Context) -> dict[str, np.ndarray]:
-    """Return the sample counts of the class maps whose shares rows tell; none without samples."""
+    """Return the sample counts of the class maps that numbers stand on; none without samples."""
     have = {r.indicator for r in context.rows}
-    wanted = [p for i, p in _SHARES.items() if i in have]
+    wanted = {p for i, p in _SHARES.items() if i in have}
+    wanted |= {_LANDCOVER} if context.results else set()
     reference = reference_of(context) if wanted else None
     if reference is None:
         return {}
     landcover = context.region.config.landcover
     trees = TREE_CLASSES if landcover is not None and landcover.canopy else FOREST_CLASSES
     of = {code: int(code in trees) for code in LUCC}
-    return {p: reference.matrix(context, p, of if p == "forest" else None)[0] for p in wanted}
+    return {
+        p: reference.matrix(context, p, of if p == "forest" else None)[0]
+        for p in _SHARES.values()
+        if p in wanted
+    }
 
 
 def _areas(context: Context, product: str, k: int) -> np.ndarray:
@@ -215,4 +227,4 @@ def _put(
     if shown:
         found.lines.append((head, interval))
     if row is not None and not left_out:
-        found.rows[row.trace] = interval.pair
+        found.pairs[row.trace] = interval.pair

@@ -19,6 +19,7 @@ from eco_index.ledger import (
 from eco_index.ledger.known import Known, known_leads, searches
 from eco_index.ledger.places import check_owner
 from eco_index.ledger.records import LEVELS, STATES, Run
+from eco_index.period import Period
 from eco_index.summary import (
     Analysis,
     AnalysisColumn,
@@ -121,19 +122,23 @@ def part(context: Context) -> Part:
 
 
 def _searched(context: Context, runs: Sequence[Run]) -> Text:
-    period = context.period.id
+    period = context.period
     if not runs:
         return Text(
-            zh=f"台账中没有{period}的线索检索记录：本期新线索未列入（eco leads find）",
-            en=f"the ledger holds no search of {period}: leads that are new in it are not listed "
-            "(eco leads find)",
+            zh=f"台账中没有{period.zh}的线索检索记录：本期新线索未列入（eco leads find）",
+            en=f"the ledger holds no search of {period.id}: leads that are new in it are not "
+            "listed (eco leads find)",
         )
     last = runs[-1]
     return Text(
-        zh=f"{last.against}与{last.period}对比检索，台账记录于{last.time:%Y-%m-%d}",
+        zh=f"{_zh(last.against)}与{_zh(last.period)}对比检索，台账记录于{last.time:%Y-%m-%d}",
         en=f"searched between {last.against} and {last.period}, entered in the ledger on "
         f"{last.time:%Y-%m-%d}",
     )
+
+
+def _zh(period: str) -> str:
+    return Period.parse(period).zh
 
 
 def _findings(
@@ -278,7 +283,7 @@ def _pictures(
                     en=f"{one.lead.id}: {kind.en} ({STATES[one.lead.state].en})",
                 ),
                 alt=Text(
-                    zh=f"线索{one.lead.id}在{before}（左）与{now}（右）的植被覆盖度和地类",
+                    zh=f"线索{one.lead.id}在{_zh(before)}（左）与{_zh(now)}（右）的植被覆盖度和地类",
                     en=f"lead {one.lead.id} in {before} (left) and {now} (right): vegetation cover "
                     "and land cover",
                 ),

@@ -173,7 +173,7 @@ def _transfer(counts: np.ndarray) -> Transfer:
 
 def _transfer_tables(matrix: Transfer, context: Context) -> list[AnalysisTable]:
     assert context.compared is not None
-    was, now = context.compared.id, context.period.id
+    before, period = context.compared, context.period
     pixel_km2 = context.region.grid.pixel_area_m2 / 1e6
     found = []
     for values, unit, zh, en in (
@@ -184,10 +184,11 @@ def _transfer_tables(matrix: Transfer, context: Context) -> list[AnalysisTable]:
         found.append(
             AnalysisTable(
                 caption=Text(
-                    zh=f"{was}（行）至{now}（列）土地覆盖转移矩阵：{zh}",
-                    en=f"land-cover transfer from {was} (rows) to {now} (columns): {en}",
+                    zh=f"{before.zh}（行）至{period.zh}（列）土地覆盖转移矩阵：{zh}",
+                    en=f"land-cover transfer from {before.id} (rows) to {period.id} (columns): "
+                    f"{en}",
                 ),
-                corner=Text(zh=f"{was}＼{now}", en=f"{was} to {now}"),
+                corner=Text(zh=f"{before.zh}＼{period.zh}", en=f"{before.id} to {period.id}"),
                 columns=tuple(
                     AnalysisColumn(title=title, unit=unit) for title in LUCC_LEVEL1.values()
                 ),
@@ -236,23 +237,21 @@ def _dynamic_rows(context: Context, change: ChangeSums, method: str) -> list[Row
 def _finding(context: Context, matrix: Transfer) -> Text:
     assert context.compared is not None
     degree = matrix.dynamic_degree()
-    before = context.compared.id
+    before, zh = context.compared.id, context.compared.zh
     if math.isnan(degree):
         return Text(
-            zh=f"与{before}相比没有两期均有土地覆盖的像元，格局变化不评价。",
+            zh=f"与{zh}相比没有两期均有土地覆盖的像元，格局变化不评价。",
             en=f"No pixel has land cover in {before} and now: change of pattern is not assessed.",
         )
     moved = matrix.pixels.astype(float).copy()
     np.fill_diagonal(moved, 0)
     if not moved.any():
-        return Text(
-            zh=f"与{before}相比一级类无转移。", en=f"No level-1 class changed since {before}."
-        )
+        return Text(zh=f"与{zh}相比一级类无转移。", en=f"No level-1 class changed since {before}.")
     i, j = np.unravel_index(int(np.argmax(moved)), moved.shape)
     titles = list(LUCC_LEVEL1.values())
     area = moved[i, j] * context.region.grid.pixel_area_m2 / 1e6
     return Text(
-        zh=f"与{before}相比综合动态度为{degree:.2f}%，面积最大的转移为{titles[i].zh}转为"
+        zh=f"与{zh}相比综合动态度为{degree:.2f}%，面积最大的转移为{titles[i].zh}转为"
         f"{titles[j].zh}（{area:.2f} km²）。",
         en=f"Since {before} {degree:.2f} % of the area changed its level-1 class; the largest "
         f"transfer is {titles[i].en} to {titles[j].en} ({area:.2f} km²).",
