@@ -56,8 +56,9 @@ class Case:
         return self.size * self.size * self.dates / 1e6
 
     def path(self, date: int, band: str) -> str:
-        day, minute = date % MOST_FILES + 1, date // MOST_FILES
-        return str(Path(self.folder) / "scenes" / f"202507{day:02d}T{minute:04d}_{band}.tif")
+        day, (hour, minute) = date % MOST_FILES + 1, divmod(date // MOST_FILES, 60)
+        name = f"202507{day:02d}T{hour:02d}{minute:02d}_{band}.tif"
+        return str(Path(self.folder) / "scenes" / name)
 
 
 def make(folder: Path, size: int, dates: int, reproject: bool, tile: int) -> Case:

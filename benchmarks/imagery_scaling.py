@@ -16,10 +16,12 @@ import numpy as np
 from benchmarks.imagery_files import MOST_FILES, Case, make, repeated
 from benchmarks.processes import alone, median
 
-DATES = (128, 256, 512, 1024)  # scenes over one area: the same files under many names
+DATES = (256, 512, 1024, 2048)  # scenes over one area: the same files under many names
 AREA = 1024  # pixels a side of that area
 TILES = (3, 4, 6, 8)  # tiles a side
 FEW = 4  # dates in the cases of growing area
+
+Figures = dict[str, float]
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -39,27 +41,46 @@ def measure_scaling(
     tile : int
         Write tile of the grid, pixels.
     runs : int
-        Runs of each case; the median counts.
+        Rounds; the median counts.
     """
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         warm = make(home / "warm", 96, 2, False, 96)
-
-        def cost(case: Case) -> tuple[float, float]:
-            found = [alone(work, case, warm) for _ in range(runs)]
-            return median(found, "cpu"), max(f["peak_mib"] for f in found)
-
         files = make(home / "dates", AREA, MOST_FILES, False, AREA // 2)
-        scenes = [cost(repeated(files, home / f"dates{n}", n)) for n in DATES]
-        areas = [cost(make(home / f"area{n}", n * tile, FEW, False, tile)) for n in TILES]
+        scenes = [repeated(files, home / f"dates{n}", n) for n in DATES]
+        areas = [make(home / f"area{n}", n * tile, FEW, False, tile) for n in TILES]
+        by_scenes = rounds(lambda case: alone(work, case, warm), scenes, runs)
+        by_area = rounds(lambda case: alone(work, case, warm), areas, runs)
     squares = [n * n for n in TILES]
     return {
-        "scenes_exponent": round(exponent(DATES, [c for c, _ in scenes]), 3),
-        "area_exponent": round(exponent(squares, [c for c, _ in areas]), 3),
+        "scenes_exponent": round(fitted(DATES, by_scenes), 3),
+        "area_exponent": round(fitted(squares, by_area), 3),
         "scenes": list(DATES),
-        "scenes_cpu_s": [round(c, 3) for c, _ in scenes],
-        "scenes_peak_mib": [round(p) for _, p in scenes],
+        "scenes_cpu_s": [round(median(c, "cpu"), 3) for c in by_scenes],
+        "scenes_peak_mib": [round(max(f["peak_mib"] for f in c)) for c in by_scenes],
         "area_tiles": squares,
-        "area_cpu_s": [round(c, 3) for c, _ in areas],
-        "area_peak_mib": [round(p) for _, p in areas],
+        "area_cpu_s": [round(median(c, "cpu"), 3) for c in by_area],
+        "area_peak_mib": [round(max(f["peak_mib"] for f in c)) for c in by_area],
     }
+
+
+def rounds(
+    work: Callable[[Case], Figures], cases: Sequence[Case], runs: int
+) -> list[list[Figures]]:
+    """Return the figures of every case, round by round.
+
+    A processor's speed drifts over minutes: every round has all sizes, upwards and downwards in
+    turn, so that a drift does not look like growth.
+    """
+    found: list[list[Figures]] = [[] for _ in cases]
+    for turn in range(runs):
+        order = range(len(cases)) if turn % 2 == 0 else range(len(cases) - 1, -1, -1)
+        for k in order:
+            found[k].append(work(cases[k]))
+    return found
+
+
+def fitted(sizes: Sequence[float], figures: Sequence[Sequence[Figures]]) -> float:
+    """Return the median over rounds of the exponent of processor seconds."""
+    costs = zip(*([f["cpu"] for f in case] for case in figures), strict=True)
+    return float(np.median([exponent(sizes, cost) for cost in costs]))
