@@ -6,9 +6,9 @@ count as one): `decode_mpx_s` reads all blocks with rasterio on all cores and do
 archive; `odc_stac_mpx_s` and `rioxarray_mpx_s` make masked maximum NDVI, count and cover and write
 them to Zarr. `*_reproject_mpx_s` brings UTM files to an Albers grid (bilinear, quality: nearest).
 Each side runs in a process of its own, after one small run (imports, compiled code); the sides take
-turns, figures are medians. On the same grid all sides must agree. `scenes_exponent` and
-`area_exponent` are those of this project's processor seconds over four numbers of scenes and four
-areas (`--scaling`: nothing else; `--no-scaling`: all but them).
+turns, figures are medians (memory: the greatest). On the same grid all sides must agree.
+`scenes_exponent` and `area_exponent` are those of this project's processor seconds over four numbers
+of scenes and four areas (`--scaling`: nothing else; `--no-scaling`: all but them).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from benchmarks.imagery_files import BANDS, Case, make, region_file
 from benchmarks.imagery_scaling import measure_scaling
-from benchmarks.processes import Side, alternating, cores, median, peak_mib
+from benchmarks.processes import Side, alone, alternating, cores, median, peak_mib
 
 Clocks = tuple[float, float]
 
@@ -159,6 +159,8 @@ def measure(size: int, dates: int, tile: int, runs: int, peers: bool) -> dict[st
         sides["eco_reproject"] = (eco, (moved, moved_warm))
         if peers:
             sides["odc_stac_reproject"] = (odc, (moved, moved_warm, True))
+        for small in (warm, moved_warm):  # compiling, once an installation, is no part of a run
+            alone(eco, small, small)
         found = alternating(sides, runs)
     out: dict[str, Any] = {}
     for name, results in found.items():

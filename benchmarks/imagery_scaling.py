@@ -19,7 +19,7 @@ from benchmarks.processes import alone, median
 DATES = (256, 512, 1024, 2048)  # scenes over one area: the same files under many names
 AREA = 1024  # pixels a side of that area
 TILES = (3, 4, 6, 8)  # tiles a side
-FEW = 4  # dates in the cases of growing area
+FEW, OFTEN = 4, 16  # files in the cases of growing area, and dates that they serve as
 
 Figures = dict[str, float]
 
@@ -48,7 +48,10 @@ def measure_scaling(
         warm = make(home / "warm", 96, 2, False, 96)
         files = make(home / "dates", AREA, MOST_FILES, False, AREA // 2)
         scenes = [repeated(files, home / f"dates{n}", n) for n in DATES]
-        areas = [make(home / f"area{n}", n * tile, FEW, False, tile) for n in TILES]
+        areas = [
+            repeated(make(home / f"few{n}", n * tile, FEW, False, tile), home / f"area{n}", OFTEN)
+            for n in TILES
+        ]
         by_scenes = rounds(lambda case: alone(work, case, warm), scenes, runs)
         by_area = rounds(lambda case: alone(work, case, warm), areas, runs)
     squares = [n * n for n in TILES]

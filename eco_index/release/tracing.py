@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eco_index.errors import UsageError
+from eco_index.report.tables import INTERVALS
 from eco_index.report.text import Words
 from eco_index.summary import Analysis, IndexValue, Row, Summary, read_summary
 
@@ -91,6 +92,8 @@ def _row(row: Row, summary: Summary) -> dict[str, Any]:
         "unit": row.unit,
         "previous": row.previous,
         "change": row.change,
+        "interval": list(row.interval) if row.interval else None,
+        "interval_kind": row.interval_kind if row.interval else None,
         "zone": {"id": zone.id, "name": _text(zone.name)},
         "denominator": _text(row.denominator),
         "areas_km2": {
@@ -116,8 +119,11 @@ def _index(index: IndexValue) -> dict[str, Any]:
         "unit": "1",
         "previous": index.previous,
         "change": index.change,
+        "interval": list(index.interval) if index.interval else None,
+        "interval_kind": "confidence" if index.interval else None,
         "zone": {"id": index.unit, "name": _text(index.name)},
         "grade": _text(index.grade_title),
+        "grades": [_text(g) for g in index.grades],
         "complete": index.complete,
         "sub_indices": {
             s.id: {
@@ -271,6 +277,9 @@ def trace_text(found: dict[str, Any], language: str = "zh") -> str:
         (words("traced.programme"), say(found["programme"]["name"])),
         (words("traced.period"), words.period(found["period"])),
     ]
+    if found.get("interval"):
+        ends = "–".join(words.number(v, found["unit"]) for v in found["interval"])
+        lines.insert(2, (words(INTERVALS[found["interval_kind"]]), ends))
     if "areas_km2" in found:
         areas = {k: words.number(v, "km2") for k, v in found["areas_km2"].items()}
         text = f"{say(found['denominator'])}; {words('traced.areas', **areas)}"
