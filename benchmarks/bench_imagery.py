@@ -7,8 +7,8 @@ archive; `odc_stac_mpx_s` and `rioxarray_mpx_s` make masked maximum NDVI, count 
 them to Zarr. `*_reproject_mpx_s` brings UTM files to an Albers grid (bilinear, quality: nearest).
 Each side runs in a process of its own, after one small run (imports, compiled code); the sides take
 turns, figures are medians (memory: the greatest). On the same grid all sides must agree.
-`scenes_exponent` and `area_exponent` are those of this project's processor seconds over four numbers
-of scenes and four areas (`--scaling`: nothing else; `--no-scaling`: all but them).
+`scenes_exponent` and `area_exponent` are those of this project's processor seconds over four
+numbers of scenes and four areas (`--scaling`: nothing else; `--no-scaling`: all but them).
 """
 
 from __future__ import annotations
