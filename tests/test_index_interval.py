@@ -21,11 +21,11 @@ from test_assessment_intervals import (
 )
 from unit_inputs import unit
 
-from eco_index.analysis.index_interval import MapErrors, index_errors, mean_errors
-from eco_index.analysis.uncertainty import combine
+from eco_index.analysis.index_interval import MapErrors, gap_part, map_effects, mean_of_gaps
+from eco_index.analysis.uncertainty import combine, normal_part
 from eco_index.assessment.parts.index_intervals import with_interval
 from eco_index.errors import InputError
-from eco_index.indicators import evaluate, grade, held
+from eco_index.indicators import evaluate, evaluate_together, grade, held
 from eco_index.methods import load_method
 from eco_index.products import LUCC
 from eco_index.report.render import render, visible_text
@@ -33,84 +33,88 @@ from eco_index.summary import TOTAL
 
 METHOD, EI, EQI = (load_method(m) for m in ("uncertainty", "hj192_2015", "eqi_2021"))
 COUNTS = np.array([[40, 8, 2], [5, 60, 5], [0, 6, 24]])
-MAPPED = np.array([500.0, 300.0, 200.0])
+ERRORS = MapErrors.of(COUNTS)
+MAPPED = np.array([[500.0, 300.0, 200.0], [100.0, 200.0, 700.0]])
 WORTH = np.array([80.0, 50.0, 10.0])
-NO_GAPS = np.zeros(3)
 
 
-def worth(areas: np.ndarray, added: dict[str, float]) -> float:
-    """Return a mean of the classes' worth over the unit."""
-    return float(areas @ WORTH / areas.sum()) + added.get("ndvi", 0.0)
-
-
-def errors_of(evaluated=worth, mapped=MAPPED, counts=COUNTS, gaps=NO_GAPS, others=None):
-    return index_errors(evaluated, mapped, MapErrors.of(counts), gaps, others or {})
+def worth(rates: np.ndarray, mapped: np.ndarray = MAPPED) -> np.ndarray:
+    """Return the mean of the classes' worth over each unit."""
+    return (mapped @ rates) @ WORTH / mapped.sum(axis=1)
 
 
 def test_a_linear_index_has_the_variance_of_a_stratified_mean() -> None:
-    """Cochran 1977, 5.6: strata are the mapped classes, the worth is what is sampled."""
-    rates, n = COUNTS / COUNTS.sum(axis=1, keepdims=True), COUNTS.sum(axis=1)
+    """Cochran 1977, 5.6: strata are the mapped classes, the worth is what is sampled.
+
+    With the one sample more that is shared by all classes (variance of a Dirichlet mean).
+    """
+    n = COUNTS.sum(axis=1)
+    rates, more = COUNTS / n[:, None], (COUNTS + 1 / 3) / (n[:, None] + 1)
     mean = rates @ WORTH
-    share = MAPPED / MAPPED.sum()
-    variance = (share**2 * (rates @ WORTH**2 - mean**2) / (n - 1)).sum()
-    found = errors_of()
-    gaps, classes = found.parts(MapErrors.of(COUNTS))
-    assert found.shift == pytest.approx(share @ mean - share @ WORTH)
-    assert classes.sigma == pytest.approx(math.sqrt(variance), rel=2e-3)
-    assert classes.shift == pytest.approx(found.shift)
-    assert gaps.sigma == 0
+    found = map_effects(worth, ERRORS)
+    for k, share in enumerate(MAPPED / 1000):
+        variance = (share**2 * (more @ WORTH**2 - (more @ WORTH) ** 2) / (n + 2)).sum()
+        part = found.part(k, ERRORS)
+        assert found.shift[k] == pytest.approx(share @ mean - share @ WORTH)
+        assert part.sigma == pytest.approx(math.sqrt(variance), rel=2e-3)
+        assert part.shift == pytest.approx(found.shift[k], abs=1e-6)
 
 
-@given(st.floats(-100, 100), st.integers(0, 2))
-def test_what_all_classes_have_in_common_does_not_matter(more: float, most: int) -> None:
-    mapped = np.roll(MAPPED, most)  # whichever class the others gain from
-    found = errors_of(mapped=mapped)
-    same = errors_of(lambda a, b: worth(a, b) + more, mapped)
-    one, two = (e.parts(MapErrors.of(COUNTS))[1] for e in (found, same))
+@given(st.floats(-100, 100), st.permutations(range(3)))
+def test_neither_a_common_worth_nor_the_order_of_classes_matters(more: float, order) -> None:
+    one = map_effects(worth, ERRORS).part(0, ERRORS)
+    errors = MapErrors.of(COUNTS[np.ix_(order, order)])
+
+    def other(rates: np.ndarray) -> np.ndarray:
+        back = np.argsort(order)
+        return worth(rates[np.ix_(back, back)]) + more
+
+    two = map_effects(other, errors).part(0, errors)
     assert two.sigma == pytest.approx(one.sigma) and two.shift == pytest.approx(one.shift)
 
 
-def test_a_map_without_errors_has_none() -> None:
-    found = errors_of(counts=np.diag([40, 60, 30]))
-    assert found.shift == 0
-    assert [p.sigma for p in found.parts(MapErrors.of(np.diag([40, 60, 30])))] == [0, 0]
-
-
-def test_gaps_of_classes_and_of_other_inputs_add_up() -> None:
-    found = errors_of(gaps=np.array([0.0, 20.0, 10.0]), others={"ndvi": 0.5})
-    # Classes gain from the largest; a thousand km2 in all.
-    by_class = [(50 - 80) * 20 / 1000, (10 - 80) * 10 / 1000]
-    assert found.gaps == pytest.approx(sum(v**2 for v in by_class) + 0.25)
+def test_samples_that_are_all_right_shift_nothing_and_are_not_certain() -> None:
+    few, many = (MapErrors.of(np.diag([n, n, n])) for n in (30, 3000))
+    one, two = map_effects(worth, few), map_effects(worth, many)
+    assert not one.shift.any()
+    assert one.part(0, few).sigma > 50 * two.part(0, many).sigma > 0
 
 
 def test_one_set_of_samples_serves_all_units() -> None:
     """Errors of the map do not average out over units; gaps do."""
-    one = errors_of(others={"ndvi": 0.5})
-    mean = mean_errors([one] * 4, [10.0] * 4)
-    errors = MapErrors.of(COUNTS)
-    gaps, classes = mean.parts(errors)
-    assert classes.sigma == pytest.approx(one.parts(errors)[1].sigma)
+    same = np.repeat(MAPPED[:1], 4, axis=0)
+    found = map_effects(lambda rates: worth(rates, same), ERRORS)
+    mean = found.mean(np.ones(4)).part(0, ERRORS)
+    assert mean.sigma == pytest.approx(found.part(0, ERRORS).sigma)
+    gaps = mean_of_gaps([normal_part("gaps", 0.5)] * 4, np.ones(4))
     assert gaps.sigma == pytest.approx(0.25, rel=2e-3)
-    other = errors_of(mapped=MAPPED[::-1].copy())
-    half = mean_errors([one, other], [1.0, 3.0])
-    assert half.shift == pytest.approx((one.shift + 3 * other.shift) / 4)
+    both = map_effects(worth, ERRORS)
+    assert both.mean(np.array([1, 3])).shift[0] == pytest.approx(both.shift @ [0.25, 0.75])
 
 
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (lambda: errors_of(counts=np.array([[40, 8, 2], [1, 0, 0], [0, 6, 24]])), "two samples"),
-        (lambda: errors_of(lambda a, b: math.nan), "cannot be evaluated"),
-    ],
-)
-def test_bad_input_is_refused(call, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        call()
+def test_gaps_of_classes_and_of_other_inputs_add_up() -> None:
+    inputs = {"a": 500.0, "b": 300.0, "c": 200.0, "ndvi": 0.4}
+
+    def value(changed) -> float:
+        now = inputs | changed
+        mean = sum(w * now[k] for k, w in zip("abc", WORTH, strict=True)) / 1000
+        return mean + 10 * now["ndvi"]
+
+    part = gap_part(value, inputs, {"a": 30.0, "b": 20.0, "c": 10.0}, {"ndvi": 0.05})
+    by_class = [(50 - 80) * 20 / 1000, (10 - 80) * 10 / 1000]  # gained from the largest
+    assert part.sigma == pytest.approx(math.hypot(*by_class, 0.5), rel=2e-3)
+    assert gap_part(value, inputs, {}, {}).sigma == 0
 
 
-def test_a_class_that_the_unit_lacks_needs_no_samples() -> None:
-    counts = np.array([[40, 8, 2], [0, 0, 0], [0, 6, 24]])
-    assert np.isfinite(errors_of(mapped=np.array([5.0, 0, 3]), counts=counts).shift)
+def test_a_class_with_too_few_samples_is_taken_as_mapped() -> None:
+    errors = MapErrors.of(np.array([[40, 8, 2], [1, 0, 0], [0, 6, 24]]))
+    assert list(errors.known) == [True, False, True]
+    assert errors.rates[1].tolist() == [0, 1, 0] and not errors.covariance(1).any()
+
+
+def test_an_index_that_is_not_evaluated_is_refused() -> None:
+    with pytest.raises(InputError, match="cannot be evaluated"):
+        map_effects(lambda rates: np.array([math.nan]), ERRORS)
 
 
 def rows() -> list[dict]:
@@ -140,36 +144,50 @@ def test_a_held_index_does_not_round() -> None:
     assert value({"area_21": 400.001, "area_61": 99.999}) != value({})
 
 
-def test_the_intervals_hold_the_truth() -> None:
-    """EI of 200 units whose map errs at known rates; 40 samples of each mapped class."""
-    codes = [21, 32, 12, 61]
-    at = [list(LUCC).index(c) for c in codes]
-    rates = np.array([[0.8, 0.15, 0.05, 0], [0.1, 0.75, 0.1, 0.05], [0.02, 0.18, 0.8, 0],
-                      [0, 0.2, 0, 0.8]])  # fmt: skip
+@pytest.mark.parametrize("method", [EI, EQI], ids=["EI", "EQI"])
+def test_units_together_are_what_they_are_one_by_one(method) -> None:
+    every = [*rows(), rows()[0] | {"unit_id": "150103", "area_km2": None}]
+    group = {"unit_group": "city_district"} if method is EQI else {}
+    every.append(rows()[1] | {"unit_id": "150104"} | group)
+    found = evaluate_together(method, every, every)
+    alone = [evaluate(method, row, unit_set=every).value for row in every]
+    expected = [math.nan if v is None else v for v in alone]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert np.isnan(found[2]) and np.isfinite(found[[0, 1, 3]]).all()
+
+
+RATES = np.array([[0.8, 0.15, 0.05, 0], [0.1, 0.75, 0.1, 0.05], [0.02, 0.18, 0.8, 0],
+                  [0, 0.2, 0, 0.8]])  # fmt: skip
+CODES = (21, 32, 12, 61)
+
+
+@pytest.mark.parametrize("method", [EI, EQI], ids=["EI", "EQI"])
+def test_the_intervals_hold_the_truth(method) -> None:
+    """Two units whose map errs at known rates, 40 samples of each mapped class, 100 times.
+
+    EQI is scaled by the greatest of the units: their truth is so, too.
+    """
     rng = np.random.default_rng(5)
-    inside, wide, off = 0, [], []
-    for _ in range(200):
-        mapped = 1000 * rng.dirichlet([4, 4, 2, 2])
-        result = evaluate(EI, unit(**{f"area_{c}": a for c, a in zip(codes, mapped, strict=True)}))
-        value = held(EI, result)
+    inside, wide, off = [], [], []
+    for _ in range(100):
+        mapped = 1000 * rng.dirichlet([4, 4, 2, 2], 2)
 
-        def index(areas, added, value=value):
-            return value({f"area_{c}": float(areas[i]) for c, i in zip(codes, at, strict=True)})
+        def indices(rates, mapped=mapped):
+            every = [unit(unit_id=f"u{k}", **{f"area_{c}": float(a) for c, a in
+                     zip(CODES, areas @ rates, strict=True)})
+                     for k, areas in enumerate(mapped)]  # fmt: skip
+            return evaluate_together(method, every, every)
 
-        counts = np.zeros((len(LUCC), len(LUCC)))
-        for i, q in zip(at, rates, strict=True):
-            counts[i, at] = rng.multinomial(40, q)
-        every = np.zeros(len(LUCC))
-        every[at] = mapped
-        errors = MapErrors.of(counts)
-        found = index_errors(index, every, errors, np.zeros(len(LUCC)), {})
-        interval = combine(result.value, found.parts(errors), METHOD, unit="1", limits=(0, 100))
-        every[at] = mapped @ rates
-        truth = index(every, {})
-        inside += interval.low <= truth <= interval.high
-        wide.append(interval.high - interval.low)
-        off.append(abs(result.value - truth))
-    assert 0.90 <= inside / 200 <= 0.99
+        errors = MapErrors.of(np.array([rng.multinomial(40, q) for q in RATES]))
+        found = map_effects(indices, errors)
+        printed, truth = indices(np.eye(4)), indices(RATES)
+        for k in range(2):
+            parts = [found.part(k, errors)]
+            interval = combine(printed[k], parts, METHOD, unit="1", limits=(0, 100))
+            inside.append(interval.low <= truth[k] <= interval.high)
+            wide.append(interval.high - interval.low)
+            off.append(abs(printed[k] - truth[k]))
+    assert 0.90 <= np.mean(inside) <= 0.99
     assert np.mean(wide) < 10 and np.mean(off) > 0.2  # it tells something, and had to be shifted
 
 

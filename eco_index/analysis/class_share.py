@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eco_index.analysis.map_errors import MapErrors
 from eco_index.analysis.uncertainty import Part, normal_part
 from eco_index.errors import InputError
 from eco_index.groundtruth.accuracy import class_accuracy
@@ -21,7 +22,7 @@ class ClassShare:
     mapped, estimated : float
         0-1; `estimated` corrects the map by its errors at the samples (eq. 9).
     sigma : float
-        Standard error of `estimated` (eq. 10).
+        Standard error of `estimated`, see `MapErrors.covariance`.
     """
 
     mapped: float
@@ -59,19 +60,16 @@ def class_share(counts: np.ndarray, mapped_areas: np.ndarray, members: Sequence[
     formed, so that confusion among members costs nothing.
     """
     class_accuracy(counts, mapped_areas)  # the doors
-    n = np.asarray(counts, np.float64)
+    errors = MapErrors.of(counts)
     area = np.asarray(mapped_areas, np.float64)
     chosen = sorted(set(members))
     if not chosen or chosen[0] < 0 or chosen[-1] >= area.size:
         raise InputError(
             f"The classes {list(members)} are not in the matrix.", rule=f"0 to {area.size - 1}"
         )
-    rows = n.sum(axis=1)
     w = area / area.sum()
-    q = np.divide(n[:, chosen].sum(axis=1), rows, out=np.zeros_like(rows), where=rows > 0)
-    free = np.where(rows > 1, rows - 1, np.inf)
-    return ClassShare(
-        float(w[chosen].sum()),
-        float(w @ q),
-        float(np.sqrt((w**2 * q * (1 - q) / free).sum())),
-    )
+    member = np.isin(np.arange(area.size), chosen).astype(np.float64)
+    variances = [f**2 * (member @ errors.covariance(i) @ member) for i, f in enumerate(w)]
+    # Of all classes together nothing is unsure; rounding may leave less than that.
+    sigma = float(np.sqrt(max(sum(variances), 0.0)))
+    return ClassShare(float(w[chosen].sum()), float(w @ errors.rates @ member), sigma)

@@ -1,4 +1,4 @@
-"""What errors of the class map and gaps in the imagery mean for an official index.
+"""What errors of the class map and gaps in the imagery mean for official indices.
 
 JCGM 100:2008, 5.1 and 5.2 (first order, with differences); Olofsson et al. 2014, equations 9-10.
 """
@@ -10,161 +10,134 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eco_index.analysis.map_errors import MapErrors
 from eco_index.analysis.uncertainty import Part, normal_part
 from eco_index.errors import InputError
 
-#: Areas of the classes (km2) and what is added to other inputs, to the index.
-Evaluate = Callable[[np.ndarray, Mapping[str, float]], float]
-
 
 @dataclass(frozen=True)
-class MapErrors:
-    """How a class map errs, from reference samples.
+class MapEffects:
+    """What the map's errors do to the indices of all units at once.
 
     Attributes
     ----------
-    rates : numpy.ndarray
-        (class, class), share of what is mapped as the row's class that is the column's class.
-    free : numpy.ndarray
-        (class,), samples of the mapped class less one.
-    """
-
-    rates: np.ndarray
-    free: np.ndarray
-
-    @classmethod
-    def of(cls, counts: np.ndarray) -> MapErrors:
-        """Return the errors behind sample counts (class, class); rows are the map's classes."""
-        n = np.asarray(counts, np.float64)
-        rows = n.sum(axis=1)
-        rates = np.divide(n, rows[:, None], out=np.zeros_like(n), where=rows[:, None] > 0)
-        return cls(rates, rows - 1)
-
-    def areas(self, mapped: np.ndarray) -> np.ndarray:
-        """Return the areas of the classes, corrected for the map's errors (eq. 9).
-
-        Raises
-        ------
-        InputError
-            A mapped class with fewer than two samples.
-        """
-        unknown = (mapped > 0) & (self.free < 1)
-        if unknown.any():
-            raise InputError(
-                f"{int(unknown.sum())} classes of the map have fewer than two reference samples.",
-                rule="every class of the unit's map needs two samples",
-            )
-        return np.asarray(mapped @ self.rates)
-
-    def covariance(self, which: int) -> np.ndarray:
-        """Return the covariance (class, class) of the rates of a mapped class."""
-        q = self.rates[which]
-        return np.asarray((np.diag(q) - np.outer(q, q)) / max(self.free[which], 1))
-
-
-@dataclass(frozen=True)
-class IndexErrors:
-    """Errors of an index, or of a mean of indices.
-
-    Attributes
-    ----------
-    shift : float
-        Index of the corrected areas less the printed one.
+    shift : numpy.ndarray
+        (unit,), indices of the corrected areas less those of the mapped ones.
     effects : numpy.ndarray
-        (class, class), change of the index for a change of the map's error rates.
-    gaps : float
-        Variance by gaps in the imagery.
+        (unit, class, class), change of an index for a change of a rate.
     """
 
-    shift: float
+    shift: np.ndarray
     effects: np.ndarray
-    gaps: float
 
-    def parts(self, errors: MapErrors) -> list[Part]:
-        """Return the parts of the index' interval."""
-        variance = sum(e @ errors.covariance(i) @ e for i, e in enumerate(self.effects) if e.any())
-        # A rounding below zero of what is zero.
+    def mean(self, weights: np.ndarray) -> MapEffects:
+        """Return the effects on the weighted mean of the units.
+
+        One set of samples serves all units: what the map's errors do to them adds up.
+        """
+        w = np.asarray(weights, np.float64) / np.sum(weights)
+        return MapEffects(
+            np.array([w @ self.shift]), np.einsum("u,uij->ij", w, self.effects)[np.newaxis]
+        )
+
+    def part(self, unit: int, errors: MapErrors) -> Part:
+        """Return the part of a unit's interval."""
+        variance = 0.0
+        for i, effect in enumerate(self.effects[unit]):
+            if effect.any():
+                variance += float(effect @ errors.covariance(i) @ effect)
+        # What is zero may be rounded to less.
         sigma = float(np.sqrt(max(variance, 0.0)))
-        return [
-            normal_part("gaps", float(np.sqrt(self.gaps))),
-            normal_part("classification", sigma, self.shift),
-        ]
+        return normal_part("classification", sigma, float(self.shift[unit]))
 
 
-def index_errors(
-    evaluate: Evaluate,
-    mapped: np.ndarray,
-    errors: MapErrors,
-    gaps: np.ndarray,
-    others: Mapping[str, float],
-) -> IndexErrors:
-    """Return the errors of the index of a unit.
+def map_effects(evaluate: Callable[[np.ndarray], np.ndarray], errors: MapErrors) -> MapEffects:
+    """Return what the errors of a map do to indices.
 
     Parameters
     ----------
     evaluate : callable
-        Areas of the classes (class,), km2, and what is added to other inputs, to the index. It must
+        Rates (class, class), by which mapped areas become areas, to the indices (unit,). It must
         not round.
-    mapped : numpy.ndarray
-        (class,), areas on the map, km2; they make up the unit.
     errors : MapErrors
         Errors of the map.
-    gaps : numpy.ndarray
-        (class,), standard deviation of the areas by gaps, km2.
-    others : mapping
-        Standard deviation by gaps of other inputs, by name.
 
     Raises
     ------
     InputError
-        A mapped class with fewer than two samples; an index that is not evaluated.
+        An index that is not evaluated.
 
     Notes
     -----
-    The areas of a unit add up to its own, so a class gains what the largest class loses; slopes are
-    differences over one standard deviation, in both directions where the class has as much.
+    Rates of a mapped class add up to one: what a class gains its greatest rate loses. Slopes are
+    differences over one standard deviation, in both directions where there is as much.
     """
-    mapped = np.asarray(mapped, np.float64)
-    areas = errors.areas(mapped)
-    printed, base = evaluate(mapped, {}), evaluate(areas, {})
-    spread = sum(m**2 * np.diag(errors.covariance(i)) for i, m in enumerate(mapped) if m > 0)
-    step = np.maximum(np.sqrt(spread), gaps)
-    most = int(np.argmax(areas))
-    slopes = np.zeros_like(mapped)
-    for k in np.flatnonzero(step > 0):
-        if k != most:
-            slopes[k] = _slope(evaluate, areas, int(k), most, min(step[k], areas[most]), base)
-    variance = float(((slopes * gaps) ** 2).sum())
-    for name, sigma in others.items():
-        up, down = (evaluate(areas, {name: s}) for s in (sigma, -sigma))
-        variance += ((up - down) / 2) ** 2
-    found = IndexErrors(base - printed, mapped[:, None] * slopes[None, :], variance)
-    if not np.isfinite([found.shift, *slopes, variance]).all():
-        raise InputError("The index cannot be evaluated around its inputs.")
+    rates = errors.rates
+    printed, base = evaluate(np.eye(len(rates))), evaluate(rates)
+    effects = np.zeros((len(base), *rates.shape))
+    for i in range(len(rates)):
+        steps = np.sqrt(np.diag(errors.covariance(i)))
+        most = int(np.argmax(rates[i]))
+        for j in np.flatnonzero(steps > 0).tolist():
+            if j != most:
+                step = min(float(steps[j]), rates[i, most])
+                both = min(rates[i, j], 1 - rates[i, most]) >= step
+                up = evaluate(_moved(rates, i, j, most, step))
+                down = evaluate(_moved(rates, i, j, most, -step)) if both else base
+                effects[:, i, j] = (up - down) / (2 * step if both else step)
+    found = MapEffects(base - printed, effects)
+    if not (np.isfinite(found.shift).all() and np.isfinite(effects).all()):
+        raise InputError("An index cannot be evaluated around its inputs.")
     return found
 
 
-def _slope(
-    evaluate: Evaluate, areas: np.ndarray, k: int, most: int, step: float, base: float
-) -> float:
-    """Return the change of the index where class `k` gains from class `most`, per km2."""
-    move = np.zeros_like(areas)
-    move[k], move[most] = step, -step
-    up = evaluate(np.maximum(areas + move, 0), {})
-    if areas[k] < step or areas[most] < step:
-        return (up - base) / step
-    return (up - evaluate(np.maximum(areas - move, 0), {})) / (2 * step)
+def _moved(rates: np.ndarray, i: int, j: int, most: int, step: float) -> np.ndarray:
+    moved = rates.copy()
+    moved[i, j] += step
+    moved[i, most] -= step
+    return np.maximum(moved, 0)
 
 
-def mean_errors(errors: list[IndexErrors], areas: list[float]) -> IndexErrors:
-    """Return the errors of the mean of indices, weighted by area.
+def gap_part(
+    evaluate: Callable[[Mapping[str, float]], float],
+    inputs: Mapping[str, float],
+    classes: Mapping[str, float],
+    others: Mapping[str, float],
+) -> Part:
+    """Return the part of a unit's interval that comes from gaps in the imagery.
 
-    One set of samples serves all units: what the map's errors do to them adds up, whereas gaps of
-    different units are independent.
+    Parameters
+    ----------
+    evaluate : callable
+        Inputs that differ from the unit's, to its index.
+    inputs : mapping
+        The unit's areas of all classes, km2, which add up to its own, and other inputs.
+    classes : mapping
+        Standard deviation of areas, by name.
+    others : mapping
+        Standard deviation of other inputs, by name.
+
+    Notes
+    -----
+    Independent of each other; what a class gains the largest one loses.
     """
-    w = np.asarray(areas, np.float64) / sum(areas)
-    return IndexErrors(
-        float(sum(f * e.shift for f, e in zip(w, errors, strict=True))),
-        np.asarray(sum(f * e.effects for f, e in zip(w, errors, strict=True))),
-        float(sum(f**2 * e.gaps for f, e in zip(w, errors, strict=True))),
-    )
+    most = max(classes, key=lambda name: inputs[name], default="")
+    variance = 0.0
+    for name, sigma in classes.items():
+        if sigma > 0 and name != most:
+            step = min(sigma, inputs[most])
+            gain = {name: inputs[name] + step, most: inputs[most] - step}
+            both = inputs[name] >= step
+            loss = {name: inputs[name] - step, most: inputs[most] + step} if both else {}
+            slope = (evaluate(gain) - evaluate(loss)) / (2 * step if both else step)
+            variance += (slope * sigma) ** 2
+    for name, sigma in others.items():
+        up, down = (evaluate({name: inputs[name] + s}) for s in (sigma, -sigma))
+        variance += ((up - down) / 2) ** 2
+    return normal_part("gaps", float(np.sqrt(variance)))
+
+
+def mean_of_gaps(parts: list[Part], weights: np.ndarray) -> Part:
+    """Return the part of a weighted mean of units, whose gaps are independent of each other."""
+    w = np.asarray(weights, np.float64) / np.sum(weights)
+    return normal_part("gaps", float(np.sqrt(((w * [p.sigma for p in parts]) ** 2).sum())))

@@ -22,7 +22,7 @@ from eco_index.assessment.rows import build_rows
 from eco_index.assessment.specs import change_spec, records_of, sum_spec, unit_spec
 from eco_index.assessment.totals import totals
 from eco_index.assessment.unit_data import fill_inputs
-from eco_index.assessment.units import evaluate_units, index_values, unit_inputs
+from eco_index.assessment.units import Evaluated, evaluate_units, index_values, unit_inputs
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.errors import InputError
@@ -50,7 +50,7 @@ from eco_index.summary import (
 from eco_index.yamlio import Text
 from eco_index.zones import ZoneLayer, load_layer
 
-Results = dict[str, tuple[Method, dict[str, IndexResult]]]
+Results = dict[str, Evaluated]
 
 
 def assess(
@@ -276,7 +276,8 @@ def _indices(
         shown = {u: results[u] for u in wanted if u in results}
         if on_units and len(wanted) == len(units) and len(shown) > 1:
             values.append(_region_value(method, results, earlier, prefix))
-        used[method_id] = (method, shown)
+        unit_set = [*now.values(), *(before or {}).values()]
+        used[method_id] = Evaluated(method, shown, now, unit_set)
         warnings = [w for r in shown.values() for w in r.warnings]
         notes += [n for n in (*found, *warnings) if n not in notes]
     return values, used

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from eco_index.assessment.digest import programme_methods
 from eco_index.assessment.gather import MonthSums
 from eco_index.assessment.rows import MethodMark
+from eco_index.assessment.units import Evaluated
 from eco_index.config import Region
 from eco_index.cover import choice_of, end_members, percent_of, statement
 from eco_index.cube import CubeView
 from eco_index.indicators import method_use
 from eco_index.indicators.adapters import to_method_number
-from eco_index.indicators.result import IndexResult
 from eco_index.methods import Method, method_of
 from eco_index.period import Month, Period
 from eco_index.period_products import period_parameters
@@ -45,14 +45,15 @@ USED_BY_CHOICE = {"percentile": ("low_percent", "high_percent"), "map": ()}
 def methods_used(
     region: Region,
     programme: ProgrammeConfig,
-    results: Mapping[str, tuple[Method, Mapping[str, IndexResult]]],
+    results: Mapping[str, Evaluated],
 ) -> tuple[list[MethodUse], dict[str, MethodMark]]:
     """Return the methods of a summary and what rows say of each."""
     uses: list[MethodUse] = []
     for method_id in programme_methods(region, programme):
         if method_id in results:
-            method, by_unit = results[method_id]
-            uses.append(_with_inputs(method_use(method, by_unit.values()), method))
+            found = results[method_id]
+            use = method_use(found.method, found.results.values())
+            uses.append(_with_inputs(use, found.method))
             continue
         if method_id in programme.indices:
             continue  # not evaluated for this period

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,25 @@ def _default_note(spec: OptionSpec, default: str, n: int, unknown: list[str]) ->
         + (f" (unknown: {words})" if words else "")
         + f": {choice.en}",
     )
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An index of all units.
+
+    Attributes
+    ----------
+    method : Method
+    results : dict of IndexResult
+        By unit, of the assessed period.
+    now, unit_set : mapping, list
+        Inputs by unit, and of all units and periods that a maximum is taken over; `now` first.
+    """
+
+    method: Method
+    results: dict[str, IndexResult]
+    now: Rows
+    unit_set: list[dict[str, Any]]
 
 
 def evaluate_units(

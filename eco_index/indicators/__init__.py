@@ -9,12 +9,12 @@ from eco_index.indicators.commands import (
     methods_show,
 )
 from eco_index.indicators.engine import change_class, evaluate, grade, input_names
-from eco_index.indicators.held import held
 from eco_index.indicators.records import INDICATORS, ZoneIndicator
 from eco_index.indicators.region import region_mean
 from eco_index.indicators.result import IndexResult, SubResult
 from eco_index.indicators.table import read_table
 from eco_index.indicators.text import index_text
+from eco_index.indicators.together import evaluate_together, held
 
 __all__ = [
     "INDICATORS",
@@ -24,6 +24,7 @@ __all__ = [
     "change_class",
     "class_table",
     "evaluate",
+    "evaluate_together",
     "grade",
     "held",
     "index_command_data",

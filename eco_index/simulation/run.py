@@ -93,7 +93,7 @@ def write_ground(world: World, data: Path) -> None:
     write_statistics(world, data / "tables")
     write_weather(world.spec, data / "tables")
     write_plots(world, data / "tables")
-    write_samples(world, data / "tables")
+    write_samples(world, data / "landcover", data / "tables")
     write_grassland(world, data / "tables")
     write_service_rasters(world, data / "services")
 

@@ -6,16 +6,20 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from pyproj import Transformer
 from rasterio import features
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
 
 from eco_index.simulation import landscape, places, vectors
 from eco_index.simulation.landscape import World
+from eco_index.simulation.spec import SimSpec
 from eco_index.simulation.truth import write_csv
 
 PLOTS = 60
-SAMPLES = 30  # reference samples of each class
-MISTAKEN = 0.02  # share of them that the interpreters named at random
+SAMPLES = 60  # reference samples of each class of the map
+GRASS_SAMPLES = 600  # it is split by cover into classes of which some are rare
 PLOT_NOISE = 0.04  # standard deviation of a surveyed cover against truth
 
 _PLOT_TYPES = {
@@ -64,28 +68,42 @@ def write_plots(world: World, folder: Path) -> None:
         )
 
 
-def write_samples(world: World, folder: Path) -> None:
-    """Write ``samples_{year}.csv``: land cover that interpreters saw, some of it mistaken.
+def write_samples(world: World, landcover: Path, folder: Path) -> None:
+    """Write ``samples_{year}.csv``: the true land cover at places that were visited.
 
-    Stratified: `SAMPLES` random pixels of every class.
+    Stratified as estimates from them need it: random pixels within each class of the map
+    (``landcover_{year}.tif`` in `landcover`), not of the land. Without mistakes: whatever corrects
+    a map by its samples takes them for the truth.
     """
     spec = world.spec
     to_lonlat = Transformer.from_crs(spec.crs_wkt, "EPSG:4326", always_xy=True)
     for k, (year, state) in enumerate(world.states.items()):
         rng = np.random.default_rng([spec.seed, 7, k])
         lucc = state.lucc()[world.inner]
-        present = np.unique(lucc)
+        mapped = _on_grid(landcover / f"landcover_{year}.tif", spec)
         rows: list[list[object]] = []
-        for code in present:
-            at = np.flatnonzero(lucc == code)
-            for pixel in np.sort(rng.choice(at, min(SAMPLES, at.size), replace=False)):
+        for code in np.unique(mapped[mapped > 0]):
+            at = np.flatnonzero(mapped == code)
+            wanted = GRASS_SAMPLES if code == landscape.WORLDCOVER[landscape.GRASS] else SAMPLES
+            for pixel in np.sort(rng.choice(at, min(wanted, at.size), replace=False)):
                 r, c = divmod(int(pixel), lucc.shape[1])
                 x = spec.bounds[0] + (c + 0.5) * spec.resolution
                 y = spec.bounds[3] - (r + 0.5) * spec.resolution
                 lon, lat = to_lonlat.transform(x, y)
-                seen = int(rng.choice(present)) if rng.random() < MISTAKEN else int(code)
-                rows.append([f"S{year}{len(rows) + 1:04d}", f"{lon:.6f}", f"{lat:.6f}", seen])
+                name = f"S{year}{len(rows) + 1:04d}"
+                rows.append([name, f"{lon:.6f}", f"{lat:.6f}", int(lucc[r, c])])
         write_csv(folder / f"samples_{year}.csv", ["sample_id", "lon", "lat", "lucc"], rows)
+
+
+def _on_grid(path: Path, spec: SimSpec) -> np.ndarray:
+    """Return a map of classes on the region's grid, the nearest pixel of each."""
+    found = np.zeros((spec.size_px, spec.size_px), np.uint8)
+    with rasterio.open(path) as source:
+        reproject(
+            rasterio.band(source, 1), found, dst_transform=spec.grid.transform,
+            dst_crs=spec.crs_wkt, resampling=Resampling.nearest,
+        )  # fmt: skip
+    return found
 
 
 def write_grassland(world: World, folder: Path) -> None:

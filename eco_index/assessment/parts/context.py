@@ -10,10 +10,10 @@ import numpy as np
 
 from eco_index.assessment.gather import Gathered
 from eco_index.assessment.totals import groupings
+from eco_index.assessment.units import Evaluated
 from eco_index.config import Region
 from eco_index.cube import CubeView
 from eco_index.digests import period_digest
-from eco_index.indicators import IndexResult
 from eco_index.methods import Method
 from eco_index.period import Period
 from eco_index.programme import ProgrammeConfig
@@ -60,7 +60,7 @@ class Context:
     prefix : str
         Start of the trace keys: programme/period.
     results : dict
-        Method of an index to the method and, by unit, what it was evaluated to.
+        Method of an index to what it was evaluated to.
     series : dict
         Product to the series of the zones, as `series.zone_series` summed it.
     """
@@ -77,7 +77,7 @@ class Context:
     indices: list[IndexValue]
     output: Path
     prefix: str
-    results: dict[str, tuple[Method, dict[str, IndexResult]]] = field(default_factory=dict)
+    results: dict[str, Evaluated] = field(default_factory=dict)
     series: dict[str, ZoneSeries] = field(default_factory=dict)
 
     def key(self, *names: str) -> str:
@@ -86,7 +86,7 @@ class Context:
 
     def method_of_index(self, index: IndexValue) -> Method:
         """Return the method that an index was evaluated with."""
-        return self.results[index.method.partition("@")[0]][0]
+        return self.results[index.method.partition("@")[0]].method
 
     def table(self, key: str, dataset: str | None) -> Path | None:
         """Return the file of a dataset for the period's year, None where none is named or there.

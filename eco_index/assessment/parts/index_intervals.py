@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from eco_index.analysis.index_interval import (
-    Evaluate,
-    IndexErrors,
-    MapErrors,
-    index_errors,
-    mean_errors,
-)
+from eco_index.analysis.index_interval import gap_part, map_effects, mean_of_gaps
+from eco_index.analysis.map_errors import MapErrors
 from eco_index.analysis.table_parts import listed
 from eco_index.analysis.uncertainty import Interval, combine
+from eco_index.analysis.uncertainty import Part as Error
 from eco_index.assessment.parts.context import Context
 from eco_index.assessment.parts.interval_sums import IntervalSums, Wanted, sum_intervals
 from eco_index.assessment.unit_data import DISTURBING
-from eco_index.errors import InputError
-from eco_index.indicators import IndexResult, grade, held
+from eco_index.assessment.units import Evaluated
+from eco_index.indicators import evaluate_together, grade, held
 from eco_index.indicators.spaces import land_disturbance
 from eco_index.methods import Method
 from eco_index.products import LUCC, PRODUCTS
@@ -30,12 +27,14 @@ from eco_index.zones import load_layer
 
 _NDVI = "ndvi_mean"
 _STANDS_ON = Text(
-    zh="官方指数的区间只含遥感地类面积的分类误差和观测缺失；统计数据、服务量、连通度和归一化系数"
-    "按已知值处理，单元内未观测到的地类按缺失区中也没有处理；变化值不给出区间（两期制图误差的相关性未知）",
-    en="intervals of official indices hold errors of the class map and gaps only: statistics, "
-    "services, connectivity and coefficients of normalisation are taken as known, a class nowhere "
-    "seen in a unit as absent from its gaps; changes have no interval (how errors of two maps "
-    "depend on each other is not known)",
+    zh="官方指数的区间只含地类面积的分类误差和观测缺失：各单元、各年的地类面积按同一误差率同时改正，"
+    "最大值随之重算；统计数据、服务量和连通度按已知值处理，单元内未观测到的地类视为缺失区中也没有；"
+    "变化值不给出区间（两期制图误差的相关性未知）",
+    en="intervals of official indices hold errors of the class map and gaps only: the areas of all "
+    "units and years are corrected by the same error rates at once, and maxima over them anew; "
+    "statistics, services and connectivity are taken as known, a class nowhere seen in a unit as "
+    "absent from its gaps; changes have no interval (how errors of two maps depend on each other "
+    "is not known)",
 )
 
 
@@ -46,15 +45,6 @@ class IndexIntervals:
     lines: list[tuple[Text, Interval]] = field(default_factory=list)
     pairs: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[Text] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Errors of a unit's index; `whole`: its gaps could be evaluated."""
-
-    errors: IndexErrors
-    area: float
-    whole: bool
 
 
 def index_intervals(context: Context, method: Method, counts: np.ndarray) -> IndexIntervals:
@@ -70,32 +60,24 @@ def index_intervals(context: Context, method: Method, counts: np.ndarray) -> Ind
         (class, class) samples by class of the map (rows) and of the reference, in LUCC's order.
     """
     out = IndexIntervals()
-    values = [i for i in context.indices if i.value is not None]
-    if not values or context.region.config.units is None:
+    if context.region.config.units is None or not any(
+        r.value is not None for e in context.results.values() for r in e.results.values()
+    ):
         return out
     sums, position = _unit_sums(context)
     errors = MapErrors.of(counts)
-    for method_id, (of, results) in context.results.items():
-        units: dict[str, _Unit] = {}
-        for unit, result in results.items():
-            if result.value is not None:
-                try:
-                    units[unit] = _unit(context, of, result, position[unit], sums, errors)
-                except InputError:  # a class of the unit with fewer than two samples
-                    continue
-        if len(units) == len(results) and units:
-            parts = list(units.values())
-            areas = [u.area for u in parts]
-            together = mean_errors([u.errors for u in parts], areas)
-            units[TOTAL] = _Unit(together, sum(areas), all(u.whole for u in parts))
-        without = []
-        for index in (i for i in values if i.method.partition("@")[0] == method_id):
-            if index.unit in units:
-                _put(out, index, units[index.unit], errors, method)
-            else:
-                without.append(index.name)
-        if without:
-            names, title = listed(without), of.title
+    for of, found in context.results.items():
+        indices = {
+            i.unit: i
+            for i in context.indices
+            if i.method.partition("@")[0] == of and i.value is not None
+        }
+        intervals = _Intervals(context, found, errors, sums, position)
+        for unit, parts in intervals.parts().items():
+            if unit in indices:
+                _put(out, indices.pop(unit), parts, method)
+        if indices:
+            names, title = listed([i.name for i in indices.values()]), found.method.title
             out.notes.append(
                 Text(
                     zh=f"{title.zh}：{names.zh}：不给出区间（有的地类参考样本不足两个）",
@@ -121,75 +103,109 @@ def _unit_sums(context: Context) -> tuple[IntervalSums, dict[str, int]]:
     return sums, {unit: k for k, unit in enumerate(units.ids)}
 
 
-def _unit(
-    context: Context,
-    method: Method,
-    result: IndexResult,
-    k: int,
-    sums: IntervalSums,
-    errors: MapErrors,
-) -> _Unit:
-    """Return the errors of a unit's index."""
-    found = context.sums.units_now
-    assert found is not None
-    area = result.inputs["area_km2"] or 0.0
-    pixels = np.array([found.n_class("landcover", (c,))[k] for c in LUCC], float)
-    whole = True
-    gaps = np.zeros(len(LUCC))
-    for i, code in enumerate(LUCC):
-        if pixels[i]:
-            part = sums.gaps(k, ("landcover", code), (0, 1), area)
-            whole &= part is not None
-            gaps[i] = part.sigma if part is not None else 0.0
-    others = {}
-    if result.inputs.get(_NDVI) is not None:
-        part = sums.gaps(k, _NDVI, (-10_000, 10_000), PRODUCTS[_NDVI].scale)
-        whole &= part is not None
-        others[_NDVI] = part.sigma if part is not None else 0.0
-    mapped = area * pixels / pixels.sum()
-    return _Unit(
-        index_errors(_as_function(method, result), mapped, errors, gaps, others), area, whole
-    )
+@dataclass(frozen=True)
+class _Intervals:
+    """The parts of the intervals of an index, unit by unit."""
+
+    context: Context
+    found: Evaluated
+    errors: MapErrors
+    sums: IntervalSums
+    position: dict[str, int]
+
+    def parts(self) -> dict[str, list[Error | None]]:
+        """Return the parts of every unit that can have an interval, and of all together."""
+        results = self.found.results
+        units = [u for u, r in results.items() if r.value is not None and self._sampled(u)]
+        if not units:
+            return {}
+        rows = [list(self.found.now).index(u) for u in units]
+        tables = [_Areas(row, self.found.method) for row in self.found.unit_set]
+
+        def evaluate(rates: np.ndarray) -> np.ndarray:
+            every = [table.changed(rates) for table in tables]
+            return evaluate_together(self.found.method, [every[k] for k in rows], every)
+
+        effects = map_effects(evaluate, self.errors)
+        gaps = {u: self._gaps(u) for u in units}
+        out: dict[str, list[Error | None]] = {
+            u: [gaps[u], effects.part(k, self.errors)] for k, u in enumerate(units)
+        }
+        if len(units) == len(results):
+            weights = np.array([results[u].inputs["area_km2"] or 0.0 for u in units])
+            known = [g for g in gaps.values() if g is not None]
+            together = mean_of_gaps(known, weights) if len(known) == len(units) else None
+            out[TOTAL] = [together, effects.mean(weights).part(0, self.errors)]
+        return out
+
+    def _pixels(self, unit: str) -> np.ndarray:
+        found = self.context.sums.units_now
+        assert found is not None
+        k = self.position[unit]
+        return np.array([found.n_class("landcover", (c,))[k] for c in LUCC], float)
+
+    def _sampled(self, unit: str) -> bool:
+        return bool(self.errors.known[self._pixels(unit) > 0].all())
+
+    def _gaps(self, unit: str) -> Error | None:
+        """Return the part of gaps; None where it cannot be estimated."""
+        result, k = self.found.results[unit], self.position[unit]
+        area = result.inputs["area_km2"] or 0.0
+        parts = {}
+        for code, pixels in zip(LUCC, self._pixels(unit), strict=True):
+            if pixels and f"area_{code}" in result.inputs:
+                parts[f"area_{code}"] = self.sums.gaps(k, ("landcover", code), (0, 1), area)
+        others = {}
+        if result.inputs.get(_NDVI) is not None:
+            scale = PRODUCTS[_NDVI].scale
+            others[_NDVI] = self.sums.gaps(k, _NDVI, (-10_000, 10_000), scale)
+        sigmas = [
+            {name: part.sigma for name, part in of.items() if part is not None}
+            for of in (parts, others)
+        ]
+        if len(sigmas[0]) < len(parts) or len(sigmas[1]) < len(others):
+            return None
+        inputs = {n: v for n, v in result.inputs.items() if v is not None}
+        return gap_part(held(self.found.method, result), inputs, *sigmas)
 
 
-def _as_function(method: Method, result: IndexResult) -> Evaluate:
-    """Return the index as a function of the areas of the classes and of changes of other inputs."""
-    value = held(method, result)
-    given = result.inputs
-    weights = {}
-    if "land_disturbance" in given:
-        weights = {name: method.number(key).required for name, key in DISTURBING.items()}
-    # What a table gives does not follow from the areas.
-    derived = bool(weights) and land_disturbance(given, weights) == given["land_disturbance"]
+class _Areas:
+    """Inputs of a unit as they are with other error rates of the map."""
 
-    def of(areas: np.ndarray, added: Mapping[str, float]) -> float:
-        every = {f"area_{c}": float(a) for c, a in zip(LUCC, areas, strict=True)}
-        changed = {n: a for n, a in every.items() if n in given}
-        if derived:
-            disturbed = {**every, "area_km2": given["area_km2"]}
-            changed["land_disturbance"] = land_disturbance(disturbed, weights)
-        changed |= {n: (given[n] or 0.0) + a for n, a in added.items()}
-        return value(changed)
+    def __init__(self, row: Mapping[str, Any], method: Method) -> None:
+        self.row = row
+        areas = [row.get(f"area_{c}") for c in LUCC]
+        self.areas = None if None in areas else np.array(areas, float)
+        self.weights = {}
+        if "land_disturbance" in method.file.inputs:
+            weights = {name: method.number(key).required for name, key in DISTURBING.items()}
+            # What a table gives does not follow from the areas.
+            if land_disturbance(row, weights) == row.get("land_disturbance"):
+                self.weights = weights
 
-    return of
+    def changed(self, rates: np.ndarray) -> dict[str, Any]:
+        if self.areas is None:
+            return dict(self.row)
+        corrected = self.areas @ rates
+        found = dict(self.row) | {
+            f"area_{c}": float(a) for c, a in zip(LUCC, corrected, strict=True)
+        }
+        if self.weights:
+            found["land_disturbance"] = land_disturbance(found, self.weights)
+        return found
 
 
-def _put(
-    out: IndexIntervals, index: IndexValue, unit: _Unit, errors: MapErrors, method: Method
-) -> None:
+def _put(out: IndexIntervals, index: IndexValue, parts: list[Error | None], method: Method) -> None:
     value = index.value
     assert value is not None
-    parts = unit.errors.parts(errors)
-    left_out = () if unit.whole else ("gaps",)
+    known = [p for p in parts if p is not None]
+    left_out = ("gaps",) if len(known) < len(parts) else ()
     limits = (0.0, 100.0) if 0 <= value <= 100 else (-np.inf, np.inf)
-    interval = combine(
-        value, [p for p in parts if p.id not in left_out], method,
-        unit="1", limits=limits, left_out=left_out,
-    )  # fmt: skip
+    interval = combine(value, known, method, unit="1", limits=limits, left_out=left_out)
     assert interval is not None
     head = Text(zh=f"{index.title.zh}：{index.name.zh}", en=f"{index.title.en}: {index.name.en}")
     out.lines.append((head, interval))
-    if unit.whole:
+    if not left_out:
         out.pairs[index.trace] = interval.pair
 
 
