@@ -69,7 +69,5 @@ def class_share(counts: np.ndarray, mapped_areas: np.ndarray, members: Sequence[
         )
     w = area / area.sum()
     member = np.isin(np.arange(area.size), chosen).astype(np.float64)
-    variances = [f**2 * (member @ errors.covariance(i) @ member) for i, f in enumerate(w)]
-    # Of all classes together nothing is unsure; rounding may leave less than that.
-    sigma = float(np.sqrt(max(sum(variances), 0.0)))
+    sigma = errors.sigma(np.outer(w, member))
     return ClassShare(float(w[chosen].sum()), float(w @ errors.rates @ member), sigma)

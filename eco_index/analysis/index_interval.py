@@ -42,12 +42,7 @@ class MapEffects:
 
     def part(self, unit: int, errors: MapErrors) -> Part:
         """Return the part of a unit's interval."""
-        variance = 0.0
-        for i, effect in enumerate(self.effects[unit]):
-            if effect.any():
-                variance += float(effect @ errors.covariance(i) @ effect)
-        # What is zero may be rounded to less.
-        sigma = float(np.sqrt(max(variance, 0.0)))
+        sigma = errors.sigma(self.effects[unit])
         return normal_part("classification", sigma, float(self.shift[unit]))
 
 

@@ -57,3 +57,16 @@ class MapErrors:
         n = self.samples[which]
         q = (n * self.rates[which] + PRIOR * self.present / self.present.sum()) / (n + PRIOR)
         return np.asarray((np.diag(q) - np.outer(q, q)) / (n + PRIOR + 1))
+
+    def sigma(self, effects: np.ndarray) -> float:
+        """Return the standard deviation of a number by its change with each rate.
+
+        Parameters
+        ----------
+        effects : numpy.ndarray
+            (class, class), change of the number for a change of a rate.
+        """
+        rows = np.flatnonzero(effects.any(axis=1)).tolist()
+        variance = sum(float(effects[i] @ self.covariance(i) @ effects[i]) for i in rows)
+        # What is zero may be rounded to less.
+        return float(np.sqrt(max(variance, 0.0)))
